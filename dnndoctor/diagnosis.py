@@ -1,0 +1,167 @@
+"""From rule results to a diagnosis: findings in order, causes above consequences, a verdict per practice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from dnndoctor.findings import Finding, Severity
+from dnndoctor.registry import practices, practices_order
+from dnndoctor.rule import Measurements, Result, Rule, State
+
+# Which fault can bring about which, nearest cause first. A finding hangs under the first of its
+# possible causes that was found too.
+CAUSES: Mapping[str, tuple[str, ...]] = {
+    "ACT101": ("INI102", "DAT110", "LRN101"),
+    "ACT102": (),
+    "ACT103": ("INI102", "LRN101", "DAT110"),
+    "ACT104": ("INI101", "INI102", "ACT101", "ACT103", "LRN101"),
+    "GRD101": ("INI101", "INI102", "ACT101", "ACT102", "ACT103", "INI104", "DAT110"),
+    "GRD102": ("INI102", "LRN101", "DAT110", "LOP101"),
+    "INI104": ("INI102", "INI101"),
+    "INI106": ("INI102", "DAT110", "LOS101"),
+    "LRN101": ("DAT110", "INI102", "LOP101"),
+    "LRN102": ("LOS101", "ACT102", "GRD101"),
+    "NUM101": ("DAT101", "LRN101", "INI102", "DAT110", "LOP101"),
+    "OPT104": ("ACT103", "INI101", "LOP102"),
+}
+
+
+class Outcome(StrEnum):
+    """How far the examination came."""
+
+    EXAMINED = "examined"
+    PARTLY = "partly-examined"
+    NOT = "not-examined"
+
+
+class Verdict(StrEnum):
+    """What is said of a practice."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    PASS = "pass"  # noqa: S105 - a verdict, no password
+    NOT_APPLICABLE = "not-applicable"
+    NOT_EXAMINED = "not-examined"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was examined; ``path`` is relative to the working directory."""
+
+    path: str
+    args: tuple[str, ...] = ()
+    kind: str = "script"
+    outcome: Outcome = Outcome.EXAMINED
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The examination itself; ``phases`` are seconds by phase, ``notes`` what a reader should know about it."""
+
+    device: str
+    steps_observed: int
+    wall_seconds: float
+    recording: str | None
+    phases: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """One practice's verdict; ``reason`` says why there is none, or what decided it."""
+
+    id: str
+    title: str
+    verdict: Verdict
+    reason: str | None
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything that a report shows. ``findings`` come causes first, then by severity."""
+
+    target: Target
+    run: RunFacts
+    practices: tuple[Practice, ...]
+    results: tuple[Result, ...]
+    findings: tuple[Finding, ...]
+    measurements: Measurements = field(compare=False, repr=False, default_factory=dict)
+
+    def count(self, severity: Severity) -> int:
+        """How many findings have this severity."""
+        return sum(each.severity == severity for each in self.findings)
+
+    def consequences(self, cause: Finding) -> tuple[Finding, ...]:
+        """The findings that this one brought about."""
+        return tuple(each for each in self.findings if each.caused_by == cause.rule)
+
+    @property
+    def roots(self) -> tuple[Finding, ...]:
+        """The findings that no other one explains."""
+        return tuple(each for each in self.findings if each.caused_by is None)
+
+    @property
+    def crashed(self) -> tuple[Result, ...]:
+        """Rules that failed by a bug of ours."""
+        return tuple(each for each in self.results if each.state is State.CRASHED)
+
+
+def judge(
+    measurements: Measurements, rules: Iterable[Rule], thresholds: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[Result, ...]:
+    """Evaluate every rule; ``thresholds`` are settings by rule code."""
+    thresholds = thresholds or {}
+    return tuple(each.evaluate(measurements, thresholds.get(each.code)) for each in rules)
+
+
+def diagnose(target: Target, run: RunFacts, measurements: Measurements, results: Iterable[Result]) -> Diagnosis:
+    """Order what the rules found and give every practice its verdict."""
+    results = tuple(results)
+    found = _with_causes([finding for result in results for finding in result.findings])
+    return Diagnosis(target, run, _verdicts(results), results, _ordered(found), measurements)
+
+
+def _with_causes(findings: list[Finding]) -> list[Finding]:
+    seen = {each.rule for each in findings}
+    return [
+        replace(each, caused_by=each.caused_by or next((c for c in CAUSES.get(each.rule, ()) if c in seen), None))
+        for each in findings
+    ]
+
+
+def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
+    def weight(finding: Finding) -> tuple[int, int, int, str]:
+        severity = finding.severity or Severity.INFO
+        return (severity.rank, finding.caused_by is not None, practices_order(finding.practice), finding.rule)
+
+    return tuple(sorted(findings, key=weight))
+
+
+def _verdicts(results: tuple[Result, ...]) -> tuple[Practice, ...]:
+    by_practice: dict[str, list[Result]] = {}
+    for each in results:
+        by_practice.setdefault(each.rule.practice, []).append(each)
+    titles = practices()
+    return tuple(
+        Practice(name, titles.get(name, name.replace("-", " ").capitalize()), *_verdict(group), tuple(group))
+        for name, group in sorted(by_practice.items(), key=lambda item: practices_order(item[0]))
+    )
+
+
+def _verdict(results: list[Result]) -> tuple[Verdict, str | None]:
+    worst = min((f.severity.rank for r in results for f in r.findings if f.severity), default=None)
+    if worst == Severity.ERROR.rank:
+        return Verdict.FAIL, None
+    if worst == Severity.WARNING.rank:
+        return Verdict.WARN, None
+    if any(each.state in (State.PASS, State.FINDING) for each in results):
+        return Verdict.PASS, None
+    unseen = [each for each in results if each.state in (State.NOT_EXAMINED, State.CRASHED)]
+    if unseen:
+        return Verdict.NOT_EXAMINED, unseen[0].reason
+    return Verdict.NOT_APPLICABLE, results[0].reason

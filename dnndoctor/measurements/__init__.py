@@ -1,0 +1,47 @@
+"""Typed records that rules read: plain numbers, strings and numpy arrays. Nothing here imports torch."""
+
+from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
+from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
+from dnndoctor.measurements.gradients import Gradients, ParameterGradient
+from dnndoctor.measurements.layers import Layer, Layers
+from dnndoctor.measurements.loop import Clearing, Clearings, Mode, Modes, Steps
+from dnndoctor.measurements.losses import Fed, Loss, Losses
+from dnndoctor.measurements.missing import Missing
+from dnndoctor.measurements.numerics import Finiteness, NonFinite
+from dnndoctor.measurements.optimizers import Optimizer, Optimizers
+from dnndoctor.measurements.run import Run
+from dnndoctor.measurements.sweep import BatchSweep, LearningRateSweep
+from dnndoctor.measurements.weights import Parameter, Weights
+
+__all__ = [
+    "Activation",
+    "ActivationStatistics",
+    "Activations",
+    "BatchSweep",
+    "Clearing",
+    "Clearings",
+    "DataTensor",
+    "Fed",
+    "Finiteness",
+    "Gradients",
+    "Layer",
+    "Layers",
+    "LearningRateSweep",
+    "Loader",
+    "Loaders",
+    "Loss",
+    "Losses",
+    "Missing",
+    "Mode",
+    "Modes",
+    "NonFinite",
+    "Optimizer",
+    "Optimizers",
+    "Parameter",
+    "ParameterGradient",
+    "Run",
+    "SampleOrder",
+    "Steps",
+    "TrainingData",
+    "Weights",
+]

@@ -1,0 +1,68 @@
+"""The model's parameters, as they were before the first step and as the optimizers hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dnndoctor.findings import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter; statistics are those before the first step.
+
+    ``kind``: "weight" (two or more dimensions of a linear, convolution, ...), "bias", "norm", "embedding",
+    "recurrent" or "other". ``fan_in``/``fan_out`` as in ``torch.nn.init``, None below two dimensions.
+    ``constant``: all entries equal. ``identical_rows``: all output units have the same weights (constant
+    ones included). ``loaded``: came from a checkpoint. ``parametrized``: weight norm, LoRA and the like.
+
+    ``optimizer`` is the index of the optimizer that holds it and ``learning_rate`` its group's, None if none
+    does. ``used``: an observed forward pass used it. ``received_gradient``: a gradient other than exactly
+    zero was seen in some step. ``effective_steps``: steps of its optimizer at a rate above zero.
+    ``cut_by`` names the operation that cuts it off from the loss ("detach", "argmax", ...), with its place.
+    ``sparse``: row-sparse gradients (embedding rows).
+    """
+
+    name: str
+    module: str
+    module_class: str
+    shape: tuple[int, ...]
+    kind: str
+    fan_in: int | None
+    fan_out: int | None
+    trainable: bool
+    location: Location | None = None
+    mean: float = 0.0
+    std: float = 0.0
+    max_abs: float = 0.0
+    constant: bool = False
+    identical_rows: bool = False
+    loaded: bool = False
+    parametrized: bool = False
+    optimizer: int | None = None
+    learning_rate: float | None = None
+    used: bool = True
+    received_gradient: bool = True
+    effective_steps: int = 0
+    sparse: bool = False
+    cut_by: str | None = None
+    cut_at: Location | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        size = 1
+        for dimension in self.shape:
+            size *= dimension
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """All parameters in the order of ``named_parameters``."""
+
+    parameters: tuple[Parameter, ...]
+
+    def named(self, name: str) -> Parameter | None:
+        """The parameter of that name, or None."""
+        return next((each for each in self.parameters if each.name == name), None)

@@ -1,0 +1,1 @@
+"""Windows on the loop: hooks that only look."""

@@ -1,0 +1,1 @@
+"""Valves: one experiment per file; each leaves everything as it was."""

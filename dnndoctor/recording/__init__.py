@@ -1,0 +1,1 @@
+"""The recording: everything measured, in one SQLite file; its schema, writer and reader."""
