@@ -1,0 +1,81 @@
+from collections.abc import Iterator
+
+from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
+from dnndoctor.measurements import Activations, Clearings, Parameter, Weights
+from dnndoctor.rule import rule
+from dnndoctor.rules.learning_method.places import listed
+
+
+@rule("OPT104", Severity.ERROR, practice="learning-method")
+def parameters_never_change(
+    weights: Weights, activations: Activations | None, clearings: Clearings | None, *, fewest_steps: int = 3
+) -> Iterator[Finding]:
+    """An optimizer holds parameters that the loss does not reach.
+
+    What it measures
+        Parameters whose gradient was None or exactly zero through all watched steps at a rate above zero, and the
+        operation that cuts them off from the loss. One finding for each such operation. Parameters that no forward
+        pass used are reported as information.
+
+    Why it matters
+        They stay at their random start, however long training takes; what they feed into is noise to the rest.
+
+    How to fix it
+        Take the operation that has no gradient (``detach``, ``.data``, ``argmax``, a trip through numpy,
+        ``torch.no_grad``) out of the way from these parameters to the loss.
+
+    When to ignore it
+        The part is meant to be frozen: then set ``requires_grad_(False)`` and leave it out of the optimizer.
+
+    References
+        PyTorch documentation, Autograd mechanics, "Locally disabling gradient computation".
+        fewest_steps: 3, this project's choice: behind a zero-initialised branch the first step has no gradient, the
+        second has.
+    """
+    held = [each for each in weights.parameters if each.trainable and each.optimizer is not None and not each.sparse]
+    judged = [each for each in held if each.effective_steps >= fewest_steps]
+    if not held:
+        raise NotApplicable("no optimizer holds a parameter with a dense gradient")
+    if not judged:
+        raise NotExamined(f"fewer than {fewest_steps} steps at a rate above zero were watched")
+    still = [each for each in judged if not each.received_gradient]
+    blocked = _blocked_elsewhere(weights, activations) or any(
+        c.empty for c in (clearings.optimizers if clearings else ())
+    )
+    groups: dict[tuple[bool, str | None, Location | None], list[Parameter]] = {}
+    for each in still:
+        if each.used and each.cut_by is None and blocked:
+            continue
+        groups.setdefault((each.used, each.cut_by, each.cut_at), []).append(each)
+    if not groups and still:
+        raise NotExamined("dead or zero layers, or cleared gradients, leave nothing to judge by")
+    for (used, cut_by, cut_at), group in groups.items():
+        yield _finding(group, used, cut_by, cut_at)
+
+
+def _blocked_elsewhere(weights: Weights, activations: Activations | None) -> bool:
+    """Whether a dead layer or a matrix of zeros stops gradients, which other rules report."""
+    dead = activations is not None and any(each.history[-1].dead_share >= 1.0 for each in activations.hidden())
+    return dead or any(each.constant and each.max_abs == 0 and each.kind == "weight" for each in weights.parameters)
+
+
+def _finding(group: list[Parameter], used: bool, cut_by: str | None, cut_at: Location | None) -> Finding:
+    steps, names = min(each.effective_steps for each in group), listed([each.name for each in group])
+    figures = (Evidence("parameters without a gradient", len(group), 0), Evidence("steps", steps))
+    place = next((each.location for each in group if each.location), None)
+    module = group[0].module or "model"
+    if not used:
+        message = f"{names} took part in no forward pass of {steps} steps, so the optimizer never changes them"
+        fix = Fix(f"use {module} or take it out", f"{len(group)} parameters are held in memory for nothing.")
+        return Finding(message, place, names, figures, fix, Severity.INFO)
+    why = f": {cut_by} cuts them off from the loss" if cut_by else ": nothing leads from them to the loss"
+    message = f"{names} had no gradient in {steps} steps{why}"
+    summary = f"take {cut_by} out of the way to the loss" if cut_by else f"let the loss depend on {module}"
+    fix = Fix(summary, f"Lets {sum(each.size for each in group)} entries learn that now never change.", _code(cut_by))
+    return Finding(message, cut_at or place, names, figures, fix)
+
+
+def _code(cut_by: str | None) -> str:
+    if cut_by in ("argmax", "round", "sign", "floor", "ceil"):
+        return "loss = F.cross_entropy(scores, target)  # the scores themselves, up to the loss"
+    return f"# without {cut_by}" if cut_by else "assert h.requires_grad  # from these parameters to the loss"

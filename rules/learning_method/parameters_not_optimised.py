@@ -1,0 +1,76 @@
+from collections.abc import Iterator
+
+from dnndoctor.findings import Evidence, Finding, Fix, Severity
+from dnndoctor.measurements import Optimizer, Optimizers, Weights
+from dnndoctor.rule import rule
+from dnndoctor.rules.learning_method.places import branch, listed
+
+
+@rule("OPT102", Severity.ERROR, practice="learning-method")
+def parameters_not_optimised(weights: Weights, optimizers: Optimizers, *, tolerated: int = 0) -> Iterator[Finding]:
+    """Trainable parameters get a gradient at every step, but no optimizer holds them.
+
+    What it measures
+        Which parameters the optimizers hold, and which the loss reaches: a gradient other than zero was seen in
+        a parameter that requires one, was used, and is in no optimizer's groups. All are reported in one finding.
+
+    Why it matters
+        They keep their random start for the whole run. The rest of the network learns around frozen noise.
+
+    How to fix it
+        Hand all of the model's parameters to the optimizer, those of a loss with weights of its own too, and make the
+        optimizer after the last change to the model. What is to stay frozen gets ``requires_grad_(False)``.
+
+    When to ignore it
+        The script updates these parameters by hand. Weights loaded from a checkpoint are reported as information:
+        leaving them out is a way to freeze them, at the price of gradients that nobody uses.
+
+    References
+        PyTorch documentation, torch.optim, "Constructing it": an optimizer updates the parameters given, no others.
+        tolerated: 0, PyTorch documentation, torch.optim: a single parameter left out stays as it was.
+    """
+    left_out = [
+        each
+        for each in weights.parameters
+        if each.trainable and each.used and each.received_gradient and each.optimizer is None
+    ]
+    for loaded in (False, True):
+        group = [each for each in left_out if each.loaded is loaded]
+        if len(group) <= tolerated:
+            continue
+        entries, modules = sum(each.size for each in group), list(dict.fromkeys(branch(each.module) for each in group))
+        place = next((each.location for each in group if each.location), None)
+        at = f" (built at {place.file}:{place.line})" if place else ""
+        names = listed([each.name for each in group])
+        held = _nearest(weights, optimizers, modules)
+        yield Finding(
+            f"{len(group)} parameters with {entries} entries get gradients but no optimizer holds them: {names}{at}",
+            location=held.location or place,
+            subject=listed([each.name for each in group], most=1),
+            evidence=(Evidence("parameters in no optimizer", len(group), 0), Evidence("entries", entries, 0)),
+            fix=_freeze(modules) if loaded else _include(held, modules, entries),
+            severity=Severity.INFO if loaded else Severity.ERROR,
+        )
+
+
+def _nearest(weights: Weights, optimizers: Optimizers, modules: list[str]) -> Optimizer:
+    """The optimizer that holds parts of the same branch, else the one with the most steps."""
+    for each in weights.parameters:
+        if each.optimizer is not None and branch(each.module) in modules and each.optimizer < len(optimizers.all):
+            return optimizers.all[each.optimizer]
+    return optimizers.main
+
+
+def _freeze(modules: list[str]) -> Fix:
+    code = f"model.{modules[0]}.requires_grad_(False)" if modules[0] else "model.requires_grad_(False)"
+    return Fix("freeze what is not to be trained", "Saves the gradients that are computed and never used.", code)
+
+
+def _include(held: Optimizer, modules: list[str], entries: int) -> Fix:
+    code = f"optimizer = torch.optim.{held.name}(model.parameters(), lr={held.peak_rate:g})"
+    return Fix(
+        f"give {listed([each or 'the whole model' for each in modules])} to the optimizer",
+        f"Lets {entries} entries learn that now stay at their random start. A module outside of the model is added "
+        "with optimizer.add_param_group.",
+        code,
+    )

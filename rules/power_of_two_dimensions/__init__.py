@@ -1,0 +1,1 @@
+"""Sizes that matrix units take whole."""

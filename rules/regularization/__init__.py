@@ -1,0 +1,1 @@
+"""Dropout, normalization and the mode that they are in."""

@@ -1,0 +1,1 @@
+"""What a loop must do for any practice to count."""
