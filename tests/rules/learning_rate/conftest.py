@@ -1,7 +1,5 @@
 """Sweeps with literal rates and losses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -9,13 +9,14 @@ import pytest
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LearningRateSweep, Optimizers, Run, Steps
 from dnndoctor.rule import Result, State
-from dnndoctor.rules.learning_rate.rate_too_high import rate_too_high as RULE
+from dnndoctor.rules.learning_rate.rate_too_high import rate_too_high
 
-Sweep, Opts = Callable[..., LearningRateSweep], Callable[..., Optimizers]
+Sweep = Callable[..., LearningRateSweep]
+Opts = Callable[..., Optimizers]
 
 
 def judge(*measured: Any, **thresholds: Any) -> Result:
-    return RULE.evaluate({type(each): each for each in measured}, thresholds)
+    return rate_too_high.evaluate({type(each): each for each in measured}, thresholds)
 
 
 def steps(loss: list[float]) -> Steps:

@@ -8,13 +8,14 @@ import pytest
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LearningRateSweep, Optimizers, Run
 from dnndoctor.rule import Result, State
-from dnndoctor.rules.learning_rate.rate_too_low import rate_too_low as RULE
+from dnndoctor.rules.learning_rate.rate_too_low import rate_too_low
 
-Sweep, Opts = Callable[..., LearningRateSweep], Callable[..., Optimizers]
+Sweep = Callable[..., LearningRateSweep]
+Opts = Callable[..., Optimizers]
 
 
 def judge(*measured: Any, **thresholds: Any) -> Result:
-    return RULE.evaluate({type(each): each for each in measured}, thresholds)
+    return rate_too_low.evaluate({type(each): each for each in measured}, thresholds)
 
 
 def test_a_rate_that_wastes_its_steps_is_found(sweep: Sweep, optimizers: Opts) -> None:

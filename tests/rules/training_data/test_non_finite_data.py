@@ -7,13 +7,13 @@ import numpy as np
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import DataTensor, TrainingData
 from dnndoctor.rule import Result, State
-from dnndoctor.rules.training_data.non_finite_data import non_finite_data as RULE
+from dnndoctor.rules.training_data.non_finite_data import non_finite_data
 
 NONE = np.zeros(0)
 
 
 def judge(*measured: Any, **thresholds: Any) -> Result:
-    return RULE.evaluate({type(each): each for each in measured}, thresholds)
+    return non_finite_data.evaluate({type(each): each for each in measured}, thresholds)
 
 
 def tensor(**changes: Any) -> DataTensor:

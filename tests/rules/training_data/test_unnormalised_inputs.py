@@ -8,14 +8,14 @@ import pytest
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import DataTensor, Layer, Layers, Parameter, TrainingData, Weights
 from dnndoctor.rule import Result, State
-from dnndoctor.rules.training_data.unnormalised_inputs import unnormalised_inputs as RULE
+from dnndoctor.rules.training_data.unnormalised_inputs import unnormalised_inputs
 
 WINE_MEAN = np.array([13.0, 2.34, 2.37, 19.5, 99.7, 2.3, 2.03, 0.36, 1.59, 5.06, 0.96, 2.61, 747.0])
 WINE_STD = np.array([0.81, 1.11, 0.27, 3.33, 14.2, 0.62, 1.0, 0.12, 0.57, 2.31, 0.23, 0.71, 314.0])
 
 
 def judge(*measured: Any, **thresholds: Any) -> Result:
-    return RULE.evaluate({type(each): each for each in measured}, thresholds)
+    return unnormalised_inputs.evaluate({type(each): each for each in measured}, thresholds)
 
 
 def tensor(mean: float, std: float, **changes: Any) -> DataTensor:
