@@ -55,3 +55,7 @@ def test_a_sample_that_fills_the_memory_is_not_judged(sweep: Sweep, loaders: Loa
 
 def test_no_sweep_is_not_examined(loaders: Load) -> None:
     assert judge(loaders(1)).state is State.NOT_EXAMINED
+
+
+def test_an_iterable_of_known_length_is_judged(sweep: Sweep, loaders: Load) -> None:
+    assert judge(sweep(FAST, 1, 32), loaders(1, 5000, iterable=True)).state is State.FINDING

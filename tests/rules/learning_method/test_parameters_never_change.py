@@ -90,3 +90,8 @@ def test_a_cut_is_reported_even_behind_a_dead_layer(weights: Make) -> None:
 def test_gradients_cleared_before_the_step_are_the_cause(weights: Make) -> None:
     cleared = Clearings((Clearing("Adam", 40, 0, 40, 1),))
     assert judge(weights(first=STILL, second=STILL), cleared).state is State.NOT_EXAMINED
+
+
+def test_other_constants_excuse_nothing(weights: Make) -> None:
+    for harmless in ({"constant": True, "max_abs": 1.0}, {"constant": True, "max_abs": 0.0, "kind": "norm"}):
+        assert judge(weights(first=STILL, second=harmless)).state is State.FINDING

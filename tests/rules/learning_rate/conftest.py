@@ -45,4 +45,5 @@ def make_sweep(user_rate: float, user_score: float, **changes: Any) -> LearningR
 
 def make_optimizers(name: str = "SGD", rates: tuple[float, ...] = (0.1,), **changes: Any) -> Optimizers:
     here, lr = Location("train.py", 20), Location("train.py", 20, 48)
-    return Optimizers((Optimizer(name, here, rates, max(rates), **({"rate_location": lr, "steps": 50} | changes)),))
+    given: dict[str, Any] = {"rate_location": lr, "steps": 50}
+    return Optimizers((Optimizer(name, here, rates, max(rates), **(given | changes)),))

@@ -137,3 +137,17 @@ def test_a_model_that_rescales_its_own_input_is_sound(unit_std: float, state: St
     layer = Layer("fc1", "linear", "fc1.weight", None, 784, 64, 784, 64, first=True, unit_std=unit_std)
     weight = Parameter("fc1.weight", "fc1", "Linear", (64, 784), "weight", 784, 64, True, std=0.0206)
     assert judge(data(tensor(33.3, 78.6)), Layers("Net", (layer,)), Weights((weight,))).state is state
+
+
+@pytest.mark.parametrize(("low", "high"), [(-900.0, 0.0), (-2e4, 900.0)])
+def test_negative_inputs_are_no_mask(low: float, high: float) -> None:
+    assert judge(data(tensor(-300.0, 90.0, low=low, high=high))).state is State.FINDING
+
+
+@pytest.mark.parametrize("unit_std", [None, 0.1])
+def test_a_layer_whose_weight_or_output_was_not_seen_excuses_nothing(unit_std: float | None) -> None:
+    layer = Layer("fc1", "linear", "fc1.weight", None, 784, 64, 784, 64, first=True, unit_std=unit_std)
+    weight = Parameter("fc1.weight", "fc1", "Linear", (64, 784), "weight", 784, 64, True, std=0.0206)
+    assert judge(data(tensor(33.3, 78.6)), Layers("Net", (layer,))).state is State.FINDING
+    unseen = Weights((weight,) if unit_std is None else ())
+    assert judge(data(tensor(33.3, 78.6)), Layers("Net", (layer,)), unseen).state is State.FINDING
