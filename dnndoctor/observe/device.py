@@ -1,0 +1,42 @@
+"""The accelerator behind one small door: name, synchronisation, memory. On the CPU all of it is nothing."""
+
+from __future__ import annotations
+
+import torch
+
+
+def available() -> bool:
+    """Whether this machine has an accelerator that torch can use."""
+    return bool(torch.accelerator.is_available())
+
+
+def name() -> str | None:
+    """The accelerator's name, None if there is none."""
+    if not available():
+        return None
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    current = torch.accelerator.current_accelerator()
+    return str(current) if current is not None else None
+
+
+def synchronize() -> None:
+    """Wait for the accelerator; for probes that time, never on the watch's way."""
+    if available():
+        torch.accelerator.synchronize()
+
+
+def reset_peak() -> None:
+    """Start counting peak memory anew."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_bytes() -> float | None:
+    """Peak memory since ``reset_peak``, in bytes; None on the CPU."""
+    return float(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else None
+
+
+def free_bytes() -> float | None:
+    """Free memory of the accelerator, in bytes; None on the CPU."""
+    return float(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None

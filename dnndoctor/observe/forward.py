@@ -1,0 +1,221 @@
+"""The forward pass as it happens: every torch operation, what fed it, and a sample of what it gave.
+
+A ``TorchFunctionMode`` sees modules and functional calls alike. It lies at the bottom of the stack of
+modes from the script's start, so that no mode of the user's is ever popped in its place, and does
+nothing until it is switched on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import ref
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from dnndoctor.findings import Location
+from dnndoctor.observe import names, sampling
+from dnndoctor.observe.names import operation_name
+from dnndoctor.observe.source import caller
+
+MOST_OPERATIONS = 1500
+MOST_CHECKED = 400
+MOST_REPEATS = 4
+_ATTRIBUTES = ("dim", "reduction", "label_smoothing", "ignore_index", "p", "training", "approximate")
+_POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",), "dropout": ("p", "training")}
+
+
+@dataclass
+class Operation:
+    """One place in the forward pass; seen again in later steps under the same ``key``."""
+
+    index: int
+    name: str
+    module: str
+    module_class: str
+    location: Location | None
+    call: Location | None
+    inputs: tuple[int, ...]
+    parameters: tuple[str, ...]
+    shape: tuple[int, ...]
+    differentiable: bool
+    attributes: dict[str, Any] = field(default_factory=dict)
+    input_shape: tuple[int, ...] = ()
+
+
+@dataclass
+class Watched:
+    """What one step keeps on the device until its end: samples and largest magnitudes, by operation."""
+
+    samples: dict[int, torch.Tensor] = field(default_factory=dict)
+    largest: list[tuple[int, torch.Tensor]] = field(default_factory=list)
+    gradients: list[tuple[int, int, torch.Tensor]] = field(default_factory=list)
+    targets: dict[int, torch.Tensor] = field(default_factory=dict)
+    values: dict[int, torch.Tensor] = field(default_factory=dict)
+
+
+class ForwardWatch(TorchFunctionMode):
+    """Records the operations of training passes while ``active``."""
+
+    def __init__(self, module_now: Callable[[], tuple[str, Any, Location | None]]) -> None:
+        super().__init__()
+        self.active = False
+        self.sampling = True
+        self.step = Watched()
+        self.operations: list[Operation] = []
+        self.complete = True
+        self._module_now = module_now
+        self._by_key: dict[tuple[Any, ...], int] = {}
+        self._count: dict[tuple[Any, ...], int] = {}
+        self._made: dict[int, tuple[ref[torch.Tensor], int]] = {}
+        self.parameter_names: dict[int, str] = {}
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if self.active and torch.is_grad_enabled():
+            self.active = False  # what looking calls is not itself looked at
+            try:
+                self._see(func, args, kwargs or {}, result)
+            finally:
+                self.active = True
+        return result
+
+    def begin(self) -> None:
+        """Start a new step."""
+        self.step = Watched()
+        self._count.clear()
+        self._made.clear()
+
+    def maker(self, tensor: torch.Tensor) -> int | None:
+        """The operation of this step that made the tensor."""
+        found = self._made.get(id(tensor))
+        return found[1] if found is not None and found[0]() is tensor else None
+
+    def _see(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        output = _first_tensor(result)
+        if output is None and isinstance(args[0] if args else None, torch.Tensor) and result is None:
+            output = args[0] if operation_name(func) == "setitem" else None
+        if output is None or not output.is_floating_point() or output.layout is not torch.strided:
+            return
+        tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
+        inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))
+        parameters = tuple(n for each in tensors if (n := self.parameter_names.get(id(each))) is not None)
+        if not inputs and not parameters and not output.requires_grad:
+            return
+        index = self._index(func, args, kwargs, tensors, inputs, parameters, output)
+        if index is None:
+            return
+        for each in _tensors((result,)) if not isinstance(result, torch.Tensor) else (output,):
+            self._made[id(each)] = (ref(each), index)
+        self._measure(index, output, tensors)
+
+    def _index(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        tensors: list[torch.Tensor],
+        inputs: tuple[int, ...],
+        parameters: tuple[str, ...],
+        output: torch.Tensor,
+    ) -> int | None:
+        name = operation_name(func)
+        path, module, built = self._module_now()
+        call = caller()
+        place = (path, name, call)
+        repeat = self._count.get(place, 0)
+        self._count[place] = repeat + 1
+        key = (*place, min(repeat, MOST_REPEATS))
+        known = self._by_key.get(key)
+        if known is not None:
+            return known
+        if len(self.operations) >= MOST_OPERATIONS:
+            self.complete = False
+            return None
+        library = module is not None and type(module).__module__.startswith("torch.")
+        index = len(self.operations)
+        self._by_key[key] = index
+        self.operations.append(
+            Operation(
+                index,
+                name,
+                path,
+                type(module).__name__ if module is not None else "",
+                built if library and built is not None else call,
+                call,
+                inputs,
+                parameters,
+                tuple(output.shape),
+                output.requires_grad,
+                _attributes(name, args, kwargs),
+                tuple(tensors[0].shape) if tensors else (),
+            )
+        )
+        return index
+
+    def _measure(self, index: int, output: torch.Tensor, tensors: list[torch.Tensor]) -> None:
+        step, name = self.step, self.operations[index].name
+        if len(step.largest) < MOST_CHECKED and output.numel():
+            detached = output.detach()
+            step.largest.append((index, torch.linalg.vector_norm(detached, float("inf")).float()))
+            if output.requires_grad and output.grad_fn is not None:
+                output.grad_fn.register_prehook(_gradient_reader(step, index))
+        if name in names.LOSSES:
+            step.values[index] = output.detach().mean().float()
+            if len(tensors) > 1 and index not in step.targets:
+                step.targets[index] = tensors[1].detach()
+        if self.sampling and index not in step.samples and _is_sampled(name):
+            source = output.detach()
+            channels = name in names.CONVOLUTIONS or (source.dim() >= 4 and name in names.ACTIVATIONS | names.NORMS)
+            step.samples[index] = sampling.unit_sample(source, channels).float().clone()
+
+
+def _is_sampled(name: str) -> bool:
+    return name in names.ACTIVATIONS or name in names.WEIGHTED or name in names.NORMS
+
+
+def _gradient_reader(step: Watched, index: int) -> Callable[[tuple[torch.Tensor, ...]], None]:
+    def read(grads: tuple[torch.Tensor, ...]) -> None:
+        grad = next((g for g in grads if isinstance(g, torch.Tensor)), None)
+        if grad is not None and grad.layout is torch.strided and grad.numel():
+            step.gradients.append((index, grad.numel(), torch.linalg.vector_norm(grad.detach()).float()))
+
+    return read
+
+
+def _first_tensor(value: Any) -> torch.Tensor | None:
+    if isinstance(value, torch.Tensor):
+        return value
+    if isinstance(value, (tuple, list)):
+        return next((each for each in value if isinstance(each, torch.Tensor)), None)
+    return None
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    for each in values:
+        if isinstance(each, torch.Tensor):
+            yield each
+        elif isinstance(each, (tuple, list)):
+            yield from _tensors(each)
+
+
+def _attributes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    found = {key: kwargs[key] for key in _ATTRIBUTES if isinstance(kwargs.get(key), (int, float, str, bool))}
+    for position, key in enumerate(_POSITIONAL.get(name, ()), start=1):
+        if len(args) > position and isinstance(args[position], (int, float, bool)):
+            found[key] = args[position]
+    if kwargs.get("weight") is not None and name in names.LOSSES:
+        found["class_weights"] = True
+    if kwargs.get("pos_weight") is not None:
+        found["class_weights"] = True
+    if name in names.LOSSES and len(args) > 2 and isinstance(args[2], torch.Tensor):
+        found["class_weights"] = True
+    return found

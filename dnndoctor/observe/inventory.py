@@ -1,0 +1,115 @@
+"""The model's parameters as rows: shape, fans, first values, who holds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from dnndoctor.observe import sampling
+
+if TYPE_CHECKING:
+    from dnndoctor.observe.watch import Watch
+
+_NORM = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_initial: dict[int, dict[str, Any]] = {}
+_loaded: set[int] = set()
+
+
+def note_loaded(module: nn.Module) -> None:
+    """These parameters came from a checkpoint."""
+    _loaded.update(id(p) for p in module.parameters())
+
+
+def note_initial(parameters: list[torch.Tensor]) -> None:
+    """Take the statistics of parameters before the first step."""
+    for parameter in parameters:
+        if id(parameter) not in _initial:
+            _initial[id(parameter)] = _first_values(parameter)
+
+
+def _first_values(parameter: torch.Tensor) -> dict[str, Any]:
+    value = parameter.detach()
+    if not value.is_floating_point() or not value.numel() or value.is_meta:
+        return {}
+    sample = sampling.flat_sample(value).float()
+    rows = value.reshape(value.shape[0], -1) if value.dim() > 1 else value.reshape(-1, 1)
+    stop = max(value.numel() // max(rows.shape[1], 1), 1)
+    few = rows[: min(stop, 64)]
+    return {
+        "mean": float(sample.mean()),
+        "std": float(sample.std()) if sample.numel() > 1 else 0.0,
+        "max_abs": float(torch.linalg.vector_norm(value.float(), float("inf"))),
+        "constant": bool((sample == sample[0]).all()),
+        "identical_rows": bool(value.dim() > 1 and len(few) > 1 and (few == few[0]).all()),
+    }
+
+
+def _kind(module: nn.Module, short: str, parameter: torch.Tensor) -> str:
+    if isinstance(module, _NORM) or "Norm" in type(module).__name__:
+        return "norm"
+    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+        return "embedding"
+    if isinstance(module, (nn.RNNBase, nn.RNNCellBase)) and parameter.dim() > 1:
+        return "recurrent"
+    if parameter.dim() > 1:
+        return "weight"
+    return "bias" if "bias" in short else "other"
+
+
+def parameter_rows(watch: Watch) -> list[dict[str, Any]]:
+    """All parameters of all models, in the order of ``named_parameters``."""
+    holders = {i: (each.index, each.rate()) for each in watch.optimizers for i in each.held}
+    named = list(watch.modules.named_parameters())
+    rows = []
+    for number, (name, short, module, parameter) in enumerate(named):
+        rows.append(_row(watch, number, (name, short, module, parameter), holders.get(id(parameter))))
+    known = {id(p) for _, _, _, p in named}
+    for each in watch.optimizers:
+        for parameter in each.parameters():
+            if id(parameter) not in known:
+                known.add(id(parameter))
+                name = watch.forward.parameter_names.get(id(parameter), f"parameter{len(rows)}")
+                item = (name, name, nn.Module(), parameter)
+                rows.append(_row(watch, len(rows), item, holders.get(id(parameter))))
+    return rows
+
+
+def _row(
+    watch: Watch, number: int, item: tuple[str, str, nn.Module, torch.Tensor], holder: tuple[int, float] | None
+) -> dict[str, Any]:
+    name, short, module, parameter = item
+    fan_in = fan_out = None
+    if parameter.dim() > 1 and not parameter.is_meta:
+        fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(parameter)
+    grad = parameter.grad
+    received = id(parameter) in watch.received or (grad is not None and bool(_dense(grad).any()))
+    bare = type(module) is nn.Module
+    return {
+        "id": number,
+        "name": name,
+        "module": "" if bare else watch.modules.path(module),
+        "module_class": "" if bare else type(module).__name__,
+        "shape": list(parameter.shape),
+        "kind": _kind(module, short, parameter),
+        "fan_in": fan_in,
+        "fan_out": fan_out,
+        "trainable": parameter.requires_grad,
+        "optimizer": holder[0] if holder else None,
+        "learning_rate": holder[1] if holder else None,
+        "location": None if bare else watch.modules.location(module),
+        "facts": {
+            **_initial.get(id(parameter), {}),
+            "loaded": id(parameter) in _loaded,
+            "parametrized": "parametrizations" in name or "_orig" in short or hasattr(module, "weight_g"),
+            "used": name in watch.used,
+            "received_gradient": received,
+            "effective_steps": watch.effective.get(id(parameter), 0),
+            "sparse": bool(grad is not None and grad.is_sparse),
+        },
+    }
+
+
+def _dense(grad: torch.Tensor) -> torch.Tensor:
+    return grad.coalesce().values() if grad.is_sparse else grad

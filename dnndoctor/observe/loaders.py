@@ -1,0 +1,163 @@
+"""The data-in border: every ``DataLoader`` iteration goes through here, and can be served from what was kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
+
+from dnndoctor.findings import Location
+
+KEPT_BATCHES = 48
+KEPT_BYTES = 256 * 2**20
+
+
+@dataclass
+class LoaderFacts:
+    """One loader that was iterated."""
+
+    index: int
+    location: Location | None
+    loader: Any
+    steps: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    kept: list[Any] = field(default_factory=list)
+    kept_bytes: int = 0
+    position: int = 0
+
+    def keep(self, batch: Any) -> None:
+        """Keep a copy of the batch for paired trials, within bounds."""
+        if len(self.kept) >= KEPT_BATCHES or self.kept_bytes > KEPT_BYTES:
+            return
+        copy = tree_map(_copy, batch)
+        self.kept_bytes += sum(t.nbytes for t in tree_leaves(copy) if isinstance(t, torch.Tensor))
+        self.kept.append(copy)
+
+    def replay(self) -> Any:
+        """The next kept batch, over and over."""
+        batch = self.kept[self.position % len(self.kept)]
+        self.position += 1
+        return tree_map(_copy, batch)
+
+    def facts(self) -> dict[str, Any]:
+        """Plain facts for the recording."""
+        loader = self.loader
+        dataset = getattr(loader, "dataset", None)
+        iterable = isinstance(dataset, IterableDataset)
+        sampler = getattr(loader, "sampler", None)
+        return {
+            "batch_size": getattr(loader, "batch_size", None),
+            "sampler": type(sampler).__name__,
+            "sequential": isinstance(sampler, SequentialSampler) and not iterable and _plain_batches(loader),
+            "iterable": iterable,
+            "workers": int(getattr(loader, "num_workers", 0)),
+            "pin_memory": bool(getattr(loader, "pin_memory", False)),
+            "drop_last": bool(getattr(loader, "drop_last", False)),
+            "dataset": type(dataset).__name__,
+            "length": None if iterable else _length(dataset),
+            "steps": self.steps,
+            "batches": self.batches,
+            "seconds": self.seconds,
+        }
+
+
+class Loaders:
+    """All loaders, and the one whose batch is in use."""
+
+    def __init__(self) -> None:
+        self.all: list[LoaderFacts] = []
+        self.current: LoaderFacts | None = None
+        self.built: WeakKeyDictionary[Any, Location | None] = WeakKeyDictionary()
+        self.seconds = 0.0
+
+    def of(self, loader: Any) -> LoaderFacts:
+        """The facts of this loader, made at first sight."""
+        for each in self.all:
+            if each.loader is loader:
+                return each
+        facts = LoaderFacts(len(self.all), self.built.get(loader), loader)
+        self.all.append(facts)
+        return facts
+
+    def fetch(self, facts: LoaderFacts, inner: Iterator[Any]) -> Any:
+        """The loader's own next batch, timed; StopIteration as it comes."""
+        start = time.perf_counter()
+        try:
+            batch = next(inner)
+        finally:
+            seconds = time.perf_counter() - start
+            facts.seconds += seconds
+            self.seconds += seconds
+        facts.batches += 1
+        self.current = facts
+        return batch
+
+
+class ServedIterator:
+    """Stands in for a loader's iterator; what it serves is decided elsewhere."""
+
+    def __init__(
+        self, facts: LoaderFacts, make: Callable[[], Iterator[Any]], serve: Callable[[ServedIterator], Any], now: bool
+    ) -> None:
+        self.facts = facts
+        self.exhausted = False
+        self.served = 0
+        self._make = make
+        self._inner: Iterator[Any] | None = make() if now else None
+        self._serve = serve
+
+    @property
+    def inner(self) -> Iterator[Any]:
+        """The loader's own iterator; made late where it was not wanted at once."""
+        if self._inner is None:
+            self._inner = self._make()
+        return self._inner
+
+    def __iter__(self) -> ServedIterator:
+        return self
+
+    def __next__(self) -> Any:
+        batch = self._serve(self)
+        self.served += 1
+        return batch
+
+    def __len__(self) -> int:
+        return len(self.facts.loader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def _copy(value: Any) -> Any:
+    return value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, torch.Tensor) else value
+
+
+def _length(dataset: Any) -> int | None:
+    try:
+        return len(dataset)
+    except TypeError:
+        return None
+
+
+def _plain_batches(loader: Any) -> bool:
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    return batch_sampler is None or type(batch_sampler) is torch.utils.data.BatchSampler
+
+
+def wrap_iter(loaders: Loaders, serve: Callable[[ServedIterator], Any], probing: Callable[[], bool]) -> None:
+    """Route ``DataLoader.__iter__`` through ``serve``, once, for the process's life."""
+    original = DataLoader.__iter__
+
+    def __iter__(self: Any) -> Any:  # noqa: N807 - it takes that method's place
+        facts = loaders.of(self)
+        late = probing() and bool(facts.kept)
+        return ServedIterator(facts, lambda: original(self), serve, now=not late)
+
+    DataLoader.__iter__ = __iter__  # type: ignore[method-assign]

@@ -1,0 +1,110 @@
+"""What things are called: operations by their function, modules by their path, and where they were built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import torch
+from torch import nn
+
+from dnndoctor.findings import Location
+
+ACTIVATIONS = frozenset(
+    "relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish softplus softsign tanh sigmoid logsigmoid "
+    "hardtanh hardsigmoid hardswish softmax log_softmax softmin threshold tanhshrink softshrink hardshrink glu "
+    "clamp_relu".split()
+)
+WEIGHTED = frozenset(
+    "linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d embedding embedding_bag "
+    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell multi_head_attention_forward "
+    "matmul mm bmm addmm baddbmm einsum mv".split()
+)
+NORMS = frozenset("batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm normalize".split())
+LOSSES = frozenset(
+    "cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss "
+    "huber_loss kl_div poisson_nll_loss gaussian_nll_loss hinge_embedding_loss margin_ranking_loss ctc_loss "
+    "cosine_embedding_loss triplet_margin_loss triplet_margin_with_distance_loss multi_margin_loss soft_margin_loss "
+    "multilabel_margin_loss multilabel_soft_margin_loss".split()
+)
+CONVOLUTIONS = frozenset(name for name in WEIGHTED if name.startswith("conv"))
+SIGN_SAFE = {"special_expit": "sigmoid", "expit": "sigmoid", "absolute": "abs", "divide": "div", "multiply": "mul"}
+_REFLECTED = frozenset("radd rsub rmul rdiv rtruediv rpow rmatmul iadd isub imul idiv itruediv ipow imatmul".split())
+
+
+def operation_name(function: Callable[..., Any]) -> str:
+    """The field's name of a torch function: ``Tensor.__iadd__`` is "add", ``relu_`` is "relu"."""
+    name = getattr(function, "__name__", "") or type(function).__name__
+    if name in ("__get__", "__set__"):
+        name = getattr(getattr(function, "__self__", None), "__name__", name)
+    name = name.strip("_")
+    if name in _REFLECTED:
+        name = name[1:]
+    return SIGN_SAFE.get(name, "div" if name == "truediv" else name)
+
+
+class Modules:
+    """Every module that was built, its path in the model and the line that built it."""
+
+    def __init__(self) -> None:
+        self._built: WeakKeyDictionary[nn.Module, Location | None] = WeakKeyDictionary()
+        self._order: list[ref[nn.Module]] = []
+        self._path: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+        self._top: WeakKeyDictionary[nn.Module, ref[nn.Module]] = WeakKeyDictionary()
+        self.tops: list[nn.Module] = []
+
+    def note(self, module: nn.Module, location: Location | None) -> None:
+        """Remember where a module was built."""
+        if module not in self._built:
+            self._order.append(ref(module))
+        self._built[module] = location
+
+    def path(self, module: nn.Module) -> str:
+        """The dotted path below the model; with several models, the model's class name comes first."""
+        if module not in self._path:
+            self.index(module)
+        return self._path[module]
+
+    def top(self, module: nn.Module) -> nn.Module:
+        """The outermost module that holds this one."""
+        if module not in self._top:
+            self.index(module)
+        return self._top[module]() or module
+
+    def location(self, module: nn.Module) -> Location | None:
+        """The line that built it; of a copy, the line that built what holds it."""
+        found = self._built.get(module)
+        if found is not None:
+            return found
+        top = self.top(module)
+        path = self.path(module)
+        holders = [each for name, each in top.named_modules() if name and path.endswith(name)]
+        return self._built.get(top) if not holders else self._built.get(holders[0]) or self._built.get(top)
+
+    def index(self, *roots: nn.Module) -> None:
+        """Find the models among all living modules, and give every module its path."""
+        living = [module for each in self._order if (module := each()) is not None]
+        living += [each for each in roots if each not in self._built]
+        inner = {id(child) for module in living for child in module.children()}
+        self.tops = [module for module in living if id(module) not in inner]
+        several = sum(any(True for _ in top.parameters()) for top in self.tops) > 1
+        for top in self.tops:
+            prefix = type(top).__name__ if several else ""
+            for name, module in top.named_modules():
+                if module not in self._path:
+                    self._path[module] = ".".join(part for part in (prefix, name) if part)
+                    self._top[module] = ref(top)
+        for each in roots:
+            self._path.setdefault(each, type(each).__name__)
+            self._top.setdefault(each, ref(each))
+
+    def named_parameters(self) -> Iterator[tuple[str, str, nn.Module, torch.nn.Parameter]]:
+        """(name, short name, owner, parameter) of every model, shared ones once."""
+        seen: set[int] = set()
+        for top in self.tops:
+            for module in top.modules():
+                for short, parameter in module.named_parameters(recurse=False):
+                    if id(parameter) not in seen:
+                        seen.add(id(parameter))
+                        yield ".".join(part for part in (self.path(module), short) if part), short, module, parameter

@@ -1,0 +1,74 @@
+"""Where in the user's source something happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from functools import cache, lru_cache
+from itertools import islice
+from types import CodeType, FrameType
+
+from dnndoctor.findings import Location
+
+_HOUSE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _foreign_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
+    roots = [*folders, _HOUSE, os.path.join(os.path.dirname(_HOUSE), "rules")]
+    return tuple({os.path.realpath(root) + os.sep for root in roots} | {root + os.sep for root in roots})
+
+
+_FOREIGN = _foreign_folders()
+
+
+@cache
+def is_user_file(filename: str) -> bool:
+    """Whether the file is the user's: no library, not the interpreter's, not ours."""
+    if filename.startswith("<"):
+        return False
+    if f"{os.sep}site-packages{os.sep}" in filename or f"{os.sep}dist-packages{os.sep}" in filename:
+        return False
+    return not os.path.abspath(filename).startswith(_FOREIGN)
+
+
+def caller(inside: object | None = None) -> Location | None:
+    """The innermost line of the user's that led here.
+
+    ``inside``: an object under construction; frames of its own methods do not count, so that the answer is
+    the line that builds it and not the ``super().__init__()`` within.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if is_user_file(code.co_filename) and not _is_method_of(frame, code, inside):
+            return _position(code, frame.f_lasti, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def _is_method_of(frame: FrameType, code: CodeType, inside: object | None) -> bool:
+    if inside is None or code.co_name != "__init__" or code.co_argcount == 0:
+        return False
+    return frame.f_locals.get(code.co_varnames[0]) is inside
+
+
+@lru_cache(maxsize=4096)
+def _position(code: CodeType, lasti: int, lineno: int | None) -> Location:
+    line, _, column, _ = next(islice(code.co_positions(), lasti // 2, None), (lineno, None, None, None))
+    return Location(relative(code.co_filename), line or lineno or 1, (column or 0) + 1)
+
+
+@cache
+def relative(filename: str) -> str:
+    """The file as seen from the working directory that the script was started in, if it lies below that."""
+    path = os.path.realpath(filename)
+    start = _start()
+    return os.path.relpath(path, start) if path.startswith(start + os.sep) else path
+
+
+@cache
+def _start() -> str:
+    return os.path.realpath(os.environ.get("DNNDOCTOR_CWD") or os.getcwd())

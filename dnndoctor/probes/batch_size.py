@@ -1,0 +1,146 @@
+"""Batch-size throughput: forward and backward of the user's model at several sizes, outside of the loop.
+
+The model's own recorded inputs are cut or repeated to each size. Gradients go to nobody (``torch.autograd.grad``),
+so that parameters keep theirs; what a step costs beyond forward and backward (the loop, the optimizer) is
+measured at the user's size and added at every size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from dnndoctor.observe import device
+
+LARGEST = 1024
+REPEATS = 3
+GAIN = 1.1  # a size counts as faster when it brings this much; repeats of one size spread 1.06 to 1.55
+
+
+@dataclass
+class Point:
+    """One repeat at one size; ``peak`` in bytes, None on the CPU."""
+
+    size: int
+    repeat: int
+    samples_per_second: float
+    peak: float | None
+
+
+class BatchSizeProbe:
+    """Measures one model; ``run`` never raises for what the model cannot do."""
+
+    def __init__(
+        self,
+        calls: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]],
+        user_size: int,
+        step_seconds: float,
+        accumulation: int,
+    ) -> None:
+        self._calls = calls
+        self._size = user_size
+        self._step_seconds = step_seconds
+        self._accumulation = max(accumulation, 1)
+        self.points: list[Point] = []
+        self.stopped = "knee"
+
+    def run(self, seconds: float) -> None:
+        """Measure from the smallest size up until the knee, the memory limit or the time is reached."""
+        deadline = time.perf_counter() + seconds
+        own = min(self._time(self._size) for _ in range(2))
+        overhead = max(self._step_seconds / self._accumulation - own, 0.0)
+        best, stale = 0.0, 0
+        for size in sorted({2**i for i in range(LARGEST.bit_length())} | {self._size}):
+            if time.perf_counter() > deadline:
+                self.stopped = "time"
+                return
+            if not self._room_for(size):
+                self.stopped = "memory"
+                return
+            try:
+                rate = self._measure(size, overhead, deadline)
+            except torch.OutOfMemoryError:
+                self.stopped = "memory"
+                return
+            faster = rate > best * GAIN
+            best, stale = max(best, rate), 0 if faster else stale + 1
+            if stale >= 3 and size > self._size:
+                self.stopped = "knee"
+                return
+        self.stopped = "range"
+
+    def _measure(self, size: int, overhead: float, deadline: float) -> float:
+        self._time(size)
+        rates = []
+        for repeat in range(REPEATS):
+            device.reset_peak()
+            rates.append(size / (self._time(size) + overhead))
+            self.points.append(Point(size, repeat, rates[-1], device.peak_bytes()))
+            if time.perf_counter() > deadline:
+                break
+        return sorted(rates)[len(rates) // 2]
+
+    def _time(self, size: int) -> float:
+        total = 0.0
+        for module, (args, kwargs) in self._calls.items():
+            inputs = tree_map(_resizer(self._size, size), (args, kwargs))
+            device.synchronize()
+            start = time.perf_counter()
+            _forward_backward(module, *inputs)
+            device.synchronize()
+            total += time.perf_counter() - start
+        return total
+
+    def _room_for(self, size: int) -> bool:
+        """60 % of the free memory is the limit; peak memory grows at most in proportion to the size."""
+        free = device.free_bytes()
+        measured = [p for p in self.points if p.peak is not None]
+        if free is None or not measured:
+            return True
+        last = max(measured, key=lambda p: p.size)
+        return (last.peak or 0.0) * size / last.size < 0.6 * free
+
+
+def _forward_backward(module: nn.Module, args: Any, kwargs: Any) -> None:
+    with torch.enable_grad():
+        output = module(*args, **kwargs)
+        outputs = [
+            t for t in tree_leaves(_open(output)) if isinstance(t, torch.Tensor) and t.requires_grad and t.is_floating_point()
+        ]
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        if outputs and parameters:
+            total = torch.stack([each.float().sum() for each in outputs]).sum()
+            torch.autograd.grad(total, parameters, allow_unused=True)
+
+
+def _open(output: Any) -> Any:
+    return dict(output) if hasattr(output, "keys") else output
+
+
+def _resizer(old: int, new: int) -> Callable[[Any], Any]:
+    def resize(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) or value.dim() == 0 or value.shape[0] != old:
+            return value
+        value = value.detach()
+        repeats = -(-new // old)
+        return (value.repeat(repeats, *[1] * (value.dim() - 1)) if repeats > 1 else value)[:new]
+
+    return resize
+
+
+def knee(sizes: list[int], medians: list[float], spreads: list[float]) -> tuple[int, int]:
+    """Smallest and largest size that can be called the knee, given how far repeats spread.
+
+    The knee is the smallest size whose throughput is within a fifth of the best one's; the spread widens the fifth.
+    """
+    best = max(medians)
+    typical = sorted(spreads)[len(spreads) // 2]
+    sure = [s for s, m in zip(sizes, medians, strict=True) if m >= 0.8 * best]
+    maybe = [s for s, m in zip(sizes, medians, strict=True) if m >= 0.8 * best / max(typical, 1.0)]
+    return min(maybe), min(sure)

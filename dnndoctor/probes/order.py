@@ -1,0 +1,108 @@
+"""Whether the order of the training samples carries information: a bounded look into the dataset itself."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dnndoctor.observe.data import flat_tensors
+from dnndoctor.observe.watch import Watch
+from dnndoctor.probes.snapshot import RandomState
+
+SAMPLES = 512
+SECONDS = 1.0
+MOST_CLASSES = 200
+
+
+def scan(watch: Watch) -> None:
+    """Read targets in the order of training, and record how far neighbours are alike."""
+    training = [each for each in watch.loaders.all if each.steps]
+    random = RandomState()
+    targets: list[float] = []
+    source, shuffled, location = "batches", False, None
+    if training:
+        facts = max(training, key=lambda each: each.steps)
+        location = facts.location
+        shuffled = not facts.facts()["sequential"]
+        if not shuffled:
+            targets, source = _from_dataset(facts.loader.dataset), "dataset"
+    if not targets and not shuffled:
+        targets = _from_batches(watch)
+    random.restore()
+    if not shuffled and len(targets) < 2:
+        return
+    row = {"scanned": len(targets), "source": source, "shuffled": shuffled, **_likeness(np.asarray(targets))}
+    watch.writer.put("probe", {"name": "sample-order", "facts": {**row, "location": location}})
+
+
+def _from_dataset(dataset: Any) -> list[float]:
+    """The last scalar of each item, at consecutive indices in a few evenly spaced runs."""
+    length, deadline, found = len(dataset), time.perf_counter() + SECONDS, []
+    runs = 1 if length <= SAMPLES else 8
+    per_run = min(length, SAMPLES) // runs
+    for run in range(runs):
+        start = run * (length - per_run) // max(runs - 1, 1)
+        for index in range(start, start + per_run):
+            if time.perf_counter() > deadline:
+                return found
+            try:
+                value = _target(dataset[index])
+            except Exception:  # noqa: BLE001 - a dataset that cannot be read so is judged by its batches
+                return []
+            if value is None:
+                return []
+            found.append(value)
+    return found
+
+
+def _target(item: Any) -> float | None:
+    if isinstance(item, (tuple, list)) and len(item) >= 2:
+        item = item[-1]
+    elif isinstance(item, dict):
+        item = next((item[key] for key in ("label", "labels", "target", "y") if key in item), None)
+    else:
+        return None
+    if isinstance(item, (int, float, np.integer, np.floating)):
+        return float(item)
+    tensor = torch.as_tensor(item) if isinstance(item, (torch.Tensor, np.ndarray)) else None
+    return float(tensor) if tensor is not None and tensor.numel() == 1 else None
+
+
+def _from_batches(watch: Watch) -> list[float]:
+    for fed in watch.fed.values():
+        if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1:
+            return [float(each) for rows in fed.rows for each in rows[:, 0]]
+    return []
+
+
+def _likeness(values: NDArray[np.float64]) -> dict[str, Any]:
+    if len(values) < 2 or not np.isfinite(values).all():
+        return {"classes": 0, "same_neighbour": 0.0, "expected_same": 0.0, "correlation": 0.0, "z": 0.0, "sorted": False}
+    distinct, counts = np.unique(values, return_counts=True)
+    steps = np.diff(values)
+    ordered = bool(len(distinct) > 1 and ((steps >= 0).all() or (steps <= 0).all()))
+    pairs = len(values) - 1
+    spread = float(values.std())
+    centred = values - values.mean()
+    correlation = float((centred[1:] * centred[:-1]).mean() / spread**2) if spread > 0 else 0.0
+    classes = len(distinct) if len(distinct) <= min(MOST_CLASSES, len(values) // 4) and (distinct % 1 == 0).all() else 0
+    same = float((steps == 0).mean())
+    share = counts / len(values)
+    expected = float((share**2).sum())
+    deviation = math.sqrt(max(expected * (1 - expected), 1e-9) / pairs)
+    z = (same - expected) / deviation if classes else correlation * math.sqrt(pairs)
+    return {
+        "classes": classes,
+        "same_neighbour": same,
+        "expected_same": expected,
+        "correlation": correlation,
+        "z": float(z),
+        "sorted": ordered,
+    }
+
+

@@ -1,0 +1,91 @@
+"""Writes a recording; a process killed at any moment leaves everything up to its last commit."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from dnndoctor.findings import Location
+from dnndoctor.recording import schema
+
+
+class Writer:
+    """One recording, open for writing; ``put`` replaces a row with the same key."""
+
+    def __init__(self, path: str) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")
+        for statement in schema.create():
+            self._db.execute(statement)
+        self._open = False
+
+    def put(self, table: str, row: Mapping[str, Any]) -> None:
+        """Insert or replace one row."""
+        self.put_all(table, [row])
+
+    def put_all(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert or replace rows that all have the same columns."""
+        rows = [_flat(row) for row in rows]
+        if not rows:
+            return
+        if not self._open:
+            self._db.execute("BEGIN")
+            self._open = True
+        columns = list(rows[0])
+        marks = ", ".join("?" * len(columns))
+        self._db.executemany(
+            f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608 - names are ours
+            [tuple(row[column] for column in columns) for row in rows],
+        )
+
+    def run(self, **facts: Any) -> None:
+        """Facts of the run as a whole."""
+        self.put_all("run", [{"key": key, "value": _json(value)} for key, value in facts.items()])
+
+    def commit(self) -> None:
+        """Make everything so far last."""
+        if self._open:
+            self._db.execute("COMMIT")
+            self._open = False
+
+    def close(self) -> None:
+        """Commit and fold the log into the one file."""
+        self.commit()
+        self._db.execute("PRAGMA journal_mode = DELETE")
+        self._db.close()
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if key == "location":
+            place: Location | None = value
+            flat["file"] = place.file if place else None
+            flat["line"] = place.line if place else None
+            flat["column"] = place.column if place else None
+        elif isinstance(value, (list, tuple, dict)):
+            flat[key] = _json(value)
+        elif isinstance(value, float) and value != value:
+            flat[key] = None  # SQLite has no NaN
+        else:
+            flat[key] = value
+    return flat
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Location):
+        return [value.file, value.line, value.column]
+    if isinstance(value, (np.integer, np.floating)):
+        return value.item()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)
