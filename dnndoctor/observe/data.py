@@ -82,7 +82,15 @@ class Fed:
             "bad_samples": list(self.bad_samples),
             "bad_step": self.bad_step,
             "spatial": len(self.shape) >= 3,
+            "label_entropy": _entropy(pooled) if self.kind != "float" and pooled.shape[1:] == (1,) else None,
         }
+
+
+def _entropy(labels: NDArray[np.float64]) -> float:
+    """Entropy of the labels' frequencies, in nats."""
+    _, counts = np.unique(labels, return_counts=True)
+    share = counts / max(counts.sum(), 1)
+    return float(-(share * np.log(share)).sum())
 
 
 def kind_of(tensor: torch.Tensor) -> str:

@@ -108,7 +108,7 @@ class ForwardWatch(TorchFunctionMode):
         tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
         inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))
         parameters = tuple(n for each in tensors if (n := self.parameter_names.get(id(each))) is not None)
-        if not inputs and not parameters and not output.requires_grad:
+        if not inputs and not output.requires_grad:
             return
         index = self._index(func, args, kwargs, tensors, inputs, parameters, output)
         if index is None:

@@ -116,6 +116,7 @@ class Conductor:
             batch = self.watch.loaders.fetch(facts, iterator.inner)
         except StopIteration:
             iterator.exhausted = True
+            self.watch.loaders.current = None
             if facts in self._training_loaders() and self._may_probe(at_epoch_end=True):
                 self._begin_probes()
                 if self.probing:
@@ -285,6 +286,7 @@ class Conductor:
         training = facts in self._training_loaders()
         if training and facts.position == -1:
             facts.position = 0
+            self.watch.loaders.current = None
             iterator.exhausted = self.cut = True
             raise StopIteration
         if not training and iterator.served >= EVALUATION_BATCHES:

@@ -1,0 +1,203 @@
+"""Reads the roles of layers and activations out of the recorded forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from dnndoctor.recording.reader import Row, Rows
+
+SHAPE_ONLY = frozenset(
+    "view reshape flatten squeeze unsqueeze transpose permute contiguous getitem expand expand_as chunk split unbind "
+    "t T mT movedim swapaxes to float double half clone type select narrow unflatten repeat view_as reshape_as "
+    "pad_packed_sequence data requires_grad dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout cpu "
+    "cuda detach tile ravel index_select roll flip".split()
+)
+ACTIVATIONS = frozenset(
+    "relu relu6 leaky_relu prelu rrelu elu selu celu gelu silu mish softplus softsign tanh sigmoid logsigmoid "
+    "hardtanh hardsigmoid hardswish softmax log_softmax softmin threshold tanhshrink softshrink hardshrink glu".split()
+)
+NORMS = frozenset("batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm".split())
+GATING = frozenset("mul matmul bmm mm einsum addcmul lerp where".split())
+LOSSES = frozenset(
+    "cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss "
+    "huber_loss kl_div poisson_nll_loss gaussian_nll_loss hinge_embedding_loss margin_ranking_loss ctc_loss "
+    "cosine_embedding_loss triplet_margin_loss triplet_margin_with_distance_loss multi_margin_loss soft_margin_loss "
+    "multilabel_margin_loss multilabel_soft_margin_loss".split()
+)
+_KINDS = {
+    "linear": "linear",
+    "bilinear": "linear",
+    "matmul": "linear",
+    "mm": "linear",
+    "addmm": "linear",
+    "mv": "linear",
+    "einsum": "linear",
+    "embedding": "embedding",
+    "embedding_bag": "embedding",
+    "multi_head_attention_forward": "attention",
+    "scaled_dot_product_attention": "attention",
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One recorded operation."""
+
+    index: int
+    row: Row
+    name: str
+    inputs: tuple[int, ...]
+    parameters: tuple[str, ...]
+    consumers: list[int] = field(default_factory=list)
+
+
+class Graph:
+    """The forward graph, with answers to what rules ask of it."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.nodes = {
+            row["id"]: Node(row["id"], row, row["name"], tuple(row["inputs"]), tuple(row["parameters"]))
+            for row in rows["operation"]
+        }
+        for node in self.nodes.values():
+            for each in node.inputs:
+                if each in self.nodes and each != node.index:
+                    self.nodes[each].consumers.append(node.index)
+        self.roots = [i for i in rows.run.get("backward_roots") or [] if i in self.nodes]
+        self._dimensions = {row["name"]: row["shape"] for row in rows["parameter"]}
+
+    def kind(self, node: Node) -> str | None:
+        """ "linear", "conv", ... of an operation that holds a weight, else None."""
+        if node.name in NORMS:
+            return "norm"
+        if not any(len(self._dimensions.get(p, ())) > 1 for p in node.parameters):
+            return None
+        if node.name.startswith("conv"):
+            return "conv"
+        if node.name.startswith(("lstm", "gru", "rnn")):
+            return "recurrent"
+        return _KINDS.get(node.name)
+
+    def weight(self, node: Node) -> str:
+        """The name of its weight."""
+        wide = [p for p in node.parameters if len(self._dimensions.get(p, ())) > 1]
+        return (wide or list(node.parameters) or [""])[0]
+
+    def weighted(self, node: Node) -> bool:
+        """Whether it is a layer that a signal path ends at: weighted, and no norm."""
+        return self.kind(node) not in (None, "norm")
+
+    @cached_property
+    def layers(self) -> list[Node]:
+        """Weighted and norm operations in forward order, each weight once."""
+        seen: set[str] = set()
+        found = []
+        for node in self.nodes.values():
+            if self.kind(node) is None:
+                continue
+            key = self.weight(node) or f"{node.row['module']}:{node.index}"
+            if key not in seen:
+                seen.add(key)
+                found.append(node)
+        return found
+
+    def after(self, node: Node) -> Iterator[Node]:
+        """What its output goes through, breadth first, up to and with the next weighted layers and losses."""
+        queue, seen = list(node.consumers), {node.index}
+        while queue:
+            index = queue.pop(0)
+            if index in seen:
+                continue
+            seen.add(index)
+            here = self.nodes[index]
+            yield here
+            if not self.weighted(here) and here.name not in LOSSES:
+                queue.extend(here.consumers)
+
+    def direct(self, node: Node) -> Iterator[Node]:
+        """The next operations that do more than change a shape."""
+        queue, seen = list(node.consumers), {node.index}
+        while queue:
+            index = queue.pop(0)
+            if index in seen:
+                continue
+            seen.add(index)
+            here = self.nodes[index]
+            if here.name in SHAPE_ONLY:
+                queue.extend(here.consumers)
+            else:
+                yield here
+
+    def before(self, node: Node) -> Iterator[Node]:
+        """What feeds its first input, nearest first, without shape-only operations, to the nearest layer and with it."""
+        here: Node | None = self.nodes.get(node.inputs[0]) if node.inputs else None
+        seen: set[int] = set()
+        while here is not None and here.index not in seen and len(seen) < 64:
+            seen.add(here.index)
+            if here.name not in SHAPE_ONLY:
+                yield here
+            if self.weighted(here):
+                return
+            here = self.nodes.get(here.inputs[0]) if here.inputs else None
+
+    def is_output(self, node: Node) -> bool:
+        """Its result reaches the loss, or leaves the graph, with no further layer."""
+        return not any(self.weighted(each) for each in self.after(node))
+
+    def gates(self, node: Node) -> bool:
+        """Its output multiplies another signal."""
+        return any(each.name in GATING and len(set(each.inputs)) > 1 for each in self.direct(node))
+
+    def activation_of(self, node: Node) -> str | None:
+        """The function that the layer's output goes through before the next layer."""
+        for each in self.after(node):
+            if self.weighted(each) or each.name in LOSSES:
+                return None
+            if each.name in ACTIVATIONS:
+                return each.name
+        return None
+
+    def normalized(self, node: Node) -> bool:
+        """A norm layer stands between it and the next layer."""
+        return any(each.name in NORMS for each in self.after(node))
+
+    def residual(self, node: Node) -> bool:
+        """Its output is added to another signal before the next layer."""
+        return any(each.name == "add" and len(set(each.inputs)) > 1 for each in self.after(node))
+
+    def losses(self) -> list[Node]:
+        """Loss operations that backward reaches; all, if it is not known where backward began."""
+        found = [node for node in self.nodes.values() if node.name in LOSSES]
+        if not self.roots:
+            return found
+        reached = self.ancestors(self.roots)
+        return [node for node in found if node.index in reached]
+
+    def ancestors(self, roots: list[int]) -> set[int]:
+        """Every operation that these descend from, themselves included."""
+        seen: set[int] = set()
+        queue = list(roots)
+        while queue:
+            index = queue.pop()
+            if index not in seen and index in self.nodes:
+                seen.add(index)
+                queue.extend(self.nodes[index].inputs)
+        return seen
+
+    def descendants(self, starts: list[int]) -> list[Node]:
+        """Every operation that descends from these, nearest first, themselves included."""
+        seen: dict[int, None] = {}
+        queue = list(starts)
+        while queue:
+            index = queue.pop(0)
+            if index not in seen:
+                seen[index] = None
+                queue.extend(self.nodes[index].consumers)
+        return [self.nodes[index] for index in seen]
+
+    def cut_after(self, parameter: str) -> Node | None:
+        """The operation that takes the parameter's influence out of the graph: its result needs no gradient."""
+        users = [node.index for node in self.nodes.values() if parameter in node.parameters]
+        return next((n for n in self.descendants(users) if not n.row["differentiable"]), None)

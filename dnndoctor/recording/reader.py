@@ -1,0 +1,82 @@
+"""Opens a recording and gives its rows; knows the schema, judges nothing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dnndoctor.findings import Location
+from dnndoctor.recording import schema
+
+Row = dict[str, Any]
+_JSON = frozenset(("facts", "inputs", "parameters", "shape", "input_shape", "attributes", "histogram", "value"))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All rows by table; JSON columns are decoded and each row with a place has ``location``."""
+
+    tables: dict[str, list[Row]]
+    run: Row = field(default_factory=dict)
+
+    def __getitem__(self, table: str) -> list[Row]:
+        return self.tables.get(table, [])
+
+    def facts(self, table: str, key: str, value: Any) -> Row | None:
+        """The ``facts`` of the row whose ``key`` is ``value``."""
+        return next((row["facts"] for row in self[table] if row[key] == value), None)
+
+
+def read(path: Path) -> Rows:
+    """Read a whole recording.
+
+    Raises ValueError, with one line for people, if it is not there, unreadable, foreign, or newer than this reader.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such recording")
+    try:
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            return _rows(path, database)
+        finally:
+            database.close()
+    except sqlite3.Error as error:
+        raise ValueError(f"{path}: not a recording of dnndoctor ({error})") from None
+
+
+def _rows(path: Path, database: sqlite3.Connection) -> Rows:
+    [application] = database.execute("PRAGMA application_id").fetchone()
+    [version] = database.execute("PRAGMA user_version").fetchone()
+    if application != schema.APPLICATION_ID:
+        raise ValueError(f"{path}: a database, but not a recording of dnndoctor")
+    if version > schema.VERSION:
+        raise ValueError(f"{path}: recorded by a newer dnndoctor (schema {version}, this one reads {schema.VERSION})")
+    database.row_factory = sqlite3.Row
+    there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = {}
+    for quoted in schema.TABLES:
+        name = quoted.strip('"')
+        if name in there:
+            tables[name] = [_decoded(dict(row)) for row in database.execute(f'SELECT * FROM "{name}"')]  # noqa: S608
+    return Rows(tables, {row["key"]: row["value"] for row in tables.get("run", [])})
+
+
+def _decoded(row: Row) -> Row:
+    for key in _JSON & row.keys():
+        if isinstance(row[key], str):
+            row[key] = json.loads(row[key])
+    if "file" in row:
+        row["location"] = place(row) if row["file"] else None
+    return row
+
+
+def place(row: Row | list[Any] | None) -> Location | None:
+    """A location from a row's columns or from its JSON form."""
+    if not row:
+        return None
+    if isinstance(row, list):
+        return Location(*row)
+    return Location(row["file"], row["line"], row["column"])
