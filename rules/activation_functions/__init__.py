@@ -1,0 +1,1 @@
+"""What bends the signal between the layers."""

@@ -1,0 +1,1 @@
+"""What flows back from the loss to the weights."""

@@ -1,0 +1,103 @@
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.measurements import Finiteness, Gradients, Layer, Layers, Run
+from dnndoctor.rule import rule
+
+RESTLESS = ("gan", "reinforcement")
+
+
+@rule("GRD102", Severity.WARNING, practice="gradients")
+def exploding_gradient(
+    gradients: Gradients,
+    layers: Layers | None,
+    finiteness: Finiteness | None,
+    run: Run | None,
+    *,
+    spike: float = 100.0,
+    window: int = 10,
+    layer_growth: float = 10.0,
+    layers_in_row: int = 3,
+) -> Iterator[Finding]:
+    """The gradient blows up: from one step to the next, or from layer to layer towards the input.
+
+    What it measures
+        The global gradient norm against the median of the steps just before, and never against less than the first
+        steps' (late norms are tiny where the loss is near zero); and at the first step how the gradient at the layers'
+        outputs grows from layer to layer towards the input. It is an error where non-finite values followed. Spikes
+        are not judged where gradients are clipped or scaled (mixed precision), nor in GAN and reinforcement training.
+
+    Why it matters
+        One such step throws the weights far away from what was learnt, or ends in NaN.
+
+    How to fix it
+        Clip the norm at the size that most steps have. If it grows by layer, initialise to the fan-in.
+
+    When to ignore it
+        Single spikes that the loss does not show.
+
+    References
+        Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural networks, sections 2.1 and 3.2.
+        spike: 100.0, this project's choice: norms of 10 to 100 are normal at the start of sound runs.
+        window: 10, this project's choice: steps of the running median.
+        layer_growth: 10.0, this project's choice: He and Glorot initialisation aim at 1 per layer.
+        layers_in_row: 3, this project's choice: one or two steep layers are common (a small head, pooling).
+    """
+    steep = _growth(layers, layer_growth, layers_in_row)
+    norm = gradients.norm[~np.isnan(gradients.norm)]
+    quiet = gradients.scaled or gradients.clipped or (run is not None and run.family in RESTLESS)
+    jump = None if quiet else _jump(norm, window)
+    if steep is not None:
+        layer, times = steep
+        message = f"the gradient grows {times:.2g} times per layer on its way to {layer.name}"
+        yield _finding(message, layer, Evidence("growth per layer", times, layer_growth), norm, finiteness)
+    elif jump is not None and jump[1] > spike:
+        message = f"the gradient norm jumps to {jump[1]:.3g} times its running median at watched step {jump[0]}"
+        yield _finding(message, None, Evidence("norm relative to its median", jump[1], spike), norm, finiteness)
+    elif jump is None and (layers is None or len(layers.affine) <= layers_in_row):
+        raise NotApplicable("too few layers for a trend, and spikes were not judged here")
+
+
+def _growth(layers: Layers | None, least: float, in_row: int) -> tuple[Layer, float] | None:
+    """The first layer of the longest steep run, with the median growth in it."""
+    chain = [each for each in (layers.affine if layers else ()) if each.grad_std and not (each.normalized or each.gate)]
+    run: list[float] = []
+    for nearer, further in reversed(list(pairwise(chain))):
+        growth = (nearer.grad_std or 0.0) / (further.grad_std or 1.0)
+        run = [*run, growth] if growth > least else []
+        if len(run) >= in_row:
+            return nearer, float(np.median(run))
+    return None
+
+
+def _jump(norm: np.ndarray, window: int) -> tuple[int, float] | None:
+    if norm.size <= window:
+        return None
+    floor = np.median(norm[:window])
+    level = [max(np.median(norm[max(at - window, 0) : at]), floor) for at in range(window, norm.size)]
+    times = norm[window:] / np.maximum(level, np.finfo(float).tiny)
+    worst = int(np.argmax(times))
+    return worst + window, float(times[worst])
+
+
+def _finding(
+    message: str, layer: Layer | None, figure: Evidence, norm: np.ndarray, finiteness: Finiteness | None
+) -> Finding:
+    broken = finiteness is not None and finiteness.first is not None and not finiteness.first.scaler_skipped
+    finite = norm[np.isfinite(norm)]
+    usual = float(np.percentile(finite, 90)) if finite.size else 1.0
+    return Finding(
+        message,
+        location=layer.location if layer else None,
+        subject=layer.name if layer else None,
+        evidence=(figure, Evidence("90th percentile of the norm", usual)),
+        fix=Fix(
+            "Clip the gradient norm at the size that most steps have",
+            "Ordinary steps stay as they are, and a bad one no longer throws the weights away.",
+            f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={usual:.2g})  # before optimizer.step()",
+        ),
+        severity=Severity.ERROR if broken else None,
+    )

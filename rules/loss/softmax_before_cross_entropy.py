@@ -1,0 +1,105 @@
+from collections.abc import Iterator
+from math import e, log
+
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.measurements import Fed, Loss, Losses
+from dnndoctor.rule import rule
+
+NORMALISERS = ("softmax", "log_softmax")
+# What may stand between the softmax and the loss and leave it the prediction. A product, sum or mean makes a
+# mixture of it (experts, attention), and a weighted layer anything at all.
+TRANSPARENT = ("log", "clamp", "dropout", "add", "sub", "to", "clone", "index", "select", "slice", "contiguous")
+
+
+@rule("LOS101", Severity.ERROR, practice="loss")
+def softmax_before_cross_entropy(losses: Losses, *, classes: int = 2) -> Iterator[Finding]:
+    """A softmax is applied before a cross-entropy that applies it again.
+
+    What it measures
+        The chain of operations that feeds the loss, read from the autograd graph: a softmax that reaches the
+        cross-entropy with no further layer between. log_softmax followed by nll_loss is right and not reported;
+        log_softmax followed by cross_entropy changes nothing, and is a remark.
+
+    Why it matters
+        Scores between 0 and 1 can't express confidence: the loss stays above ln(1 + (C - 1) / e) for C classes, and the
+        gradient through two softmaxes is small.
+
+    How to fix it
+        Feed the raw scores (logits) into the loss. Apply softmax only where probabilities are wanted, after training.
+
+    When to ignore it
+        Never for the softmax; the log_softmax is harmless.
+
+    References
+        PyTorch, CrossEntropyLoss: the input is expected to contain the unnormalized logits for each class.
+        classes: 2, arithmetic: over a single class a softmax is constant, which is another fault.
+    """
+    judged = [each for each in losses.all if each.function in ("cross_entropy", "nll_loss")]
+    if not judged:
+        raise NotApplicable("no cross-entropy")
+    reported = set()
+    for loss in judged:
+        fed = _superfluous(loss)
+        if fed is None or (loss.classes or classes) < classes or (fed.location, fed.module) in reported:
+            continue
+        reported.add((fed.location, fed.module))
+        yield _finding(loss, fed)
+
+
+def _superfluous(loss: Loss) -> Fed | None:
+    """The normaliser that the loss does not need; nll_loss needs one."""
+    found: list[Fed] = []
+    logged = False
+    for fed in loss.chain:
+        if fed.name in NORMALISERS:
+            found.append(Fed("log_softmax" if logged else fed.name, fed.location, fed.module))
+            logged = False
+        elif fed.name not in TRANSPARENT:
+            break
+        logged = logged or fed.name == "log"
+    if loss.function == "nll_loss" and found and found[0].name == "log_softmax":
+        found = found[1:]
+    return next((each for each in found if each.name == "softmax"), None) or (
+        found[0] if found and loss.function == "cross_entropy" else None
+    )
+
+
+def _finding(loss: Loss, fed: Fed) -> Finding:
+    place = fed.location or loss.location
+    if fed.name == "log_softmax":
+        return Finding(
+            "log_softmax before cross_entropy is computed twice; it changes no value",
+            location=place,
+            subject=fed.module or None,
+            evidence=(Evidence("log_softmax in the chain", 2, 1),),
+            fix=Fix(
+                "Use nll_loss, or feed the raw scores", "One operation less.", "loss = F.nll_loss(log_probs, target)"
+            ),
+            severity=Severity.INFO,
+        )
+    if loss.function == "nll_loss" and not any(each.name in ("log", "log_softmax") for each in loss.chain):
+        return Finding(
+            "nll_loss is fed probabilities from a softmax where it takes their logarithm",
+            location=place,
+            subject=fed.module or None,
+            evidence=(Evidence("logarithms in the chain", 0, 1),),
+            fix=Fix(
+                "Use log_softmax", "The loss then is the cross-entropy.", "log_probs = F.log_softmax(scores, dim=1)"
+            ),
+        )
+    floor = log(1 + (loss.classes - 1) / e) if loss.classes else None
+    bound = f", so the loss cannot fall below {floor:.3g} for {loss.classes} classes" if floor is not None else ""
+    return Finding(
+        f"a softmax feeds {loss.function}, which takes the softmax again: 2 where 1 belongs{bound}",
+        location=place,
+        subject=fed.module or None,
+        evidence=(
+            Evidence("softmax in the chain", 2, 1),
+            *((Evidence("lowest loss that can be reached", floor, 0.0),) if floor is not None else ()),
+        ),
+        fix=Fix(
+            "Remove the softmax before the loss",
+            "The loss can then fall to 0, and wrong predictions get their full gradient.",
+            "loss = F.cross_entropy(scores, target)  # scores: the last layer's output, no softmax",
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The weights before the first step, and the signal that they carry."""

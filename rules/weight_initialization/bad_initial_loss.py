@@ -1,0 +1,96 @@
+from collections.abc import Iterator
+from math import isfinite, log
+
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.measurements import Loss, Losses, Run
+from dnndoctor.rule import rule
+from dnndoctor.rules.naming import attribute
+
+CLASSIFICATION = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
+
+
+@rule("INI106", Severity.WARNING, practice="weight-initialization")
+def bad_initial_loss(
+    losses: Losses,
+    run: Run | None,
+    *,
+    remark: float = 0.10,
+    high: float = 0.25,
+    severe: float = 1.0,
+    errors: float = 2.0,
+) -> Iterator[Finding]:
+    """The loss before the first step is far above that of a constant guess.
+
+    What it measures
+        The loss of the first batch, less its sampling error, relative to that of the best constant guess: for classes
+        the larger of ln(classes) and the targets' entropy. Only for a plain mean loss with nothing added, and for
+        weights that were not loaded. In regression it is a remark at most: unscaled targets alone lift the loss.
+
+    Why it matters
+        A model that is confidently wrong before it has seen anything spends its first steps unlearning that.
+
+    How to fix it
+        Draw the last layer's weights small; in regression set its bias to the targets' mean.
+
+    When to ignore it
+        The excess is gone after a few steps.
+
+    References
+        Karpathy 2019, A Recipe for Training Neural Networks: verify loss at init.
+        remark: 0.10, measured on 20 sound runs: all but two at 0.025 or less, those at 0.10 and 0.165.
+        high: 0.25, measured on 20 sound runs: half as much again as the largest.
+        severe: 1.0, this project's choice: twice the loss of a blind guess. In regression the only band, and a remark.
+        errors: 2.0, convention: standard errors of the first batch's loss that are taken off it.
+    """
+    loss = losses.main
+    _check(loss, losses, run)
+    classes = loss.function in CLASSIFICATION
+    reference = max(_blind(loss), loss.best_constant or 0.0) if classes else loss.best_constant or 0.0
+    if reference <= 0:
+        raise NotApplicable("all targets are the same: a constant guess has no loss")
+    excess = loss.value * (1 - errors * loss.spread) / reference - 1
+    if not isfinite(excess) or excess <= (remark if classes else severe):
+        return
+    band = Severity.ERROR if excess > severe else Severity.WARNING if excess > high else Severity.INFO
+    yield Finding(
+        f"the loss starts at {loss.value:.3g}, {loss.value / reference:.2g} times a constant guess's {reference:.3g}",
+        location=loss.output_location or loss.location,
+        subject=loss.output_layer,
+        evidence=(Evidence("initial loss", loss.value, reference), Evidence("relative excess", excess, remark)),
+        fix=_fix(loss, classes),
+        severity=band if classes else Severity.INFO,
+    )
+
+
+def _check(loss: Loss, losses: Losses, run: Run | None) -> None:
+    if run is not None and run.pretrained:
+        raise NotApplicable("the weights were loaded")
+    if run is not None and run.family != "supervised":
+        raise NotApplicable(f"no constant guess to compare with in training of the family {run.family}")
+    if loss.terms > 1 or len(losses.all) > 1:
+        raise NotApplicable("several losses are added")
+    if not loss.plain or loss.reduction != "mean":
+        raise NotApplicable("the loss is weighted, smoothed, summed or has terms added")
+    if loss.best_constant is None:
+        raise NotApplicable(f"the loss of a constant guess is not known for {loss.function}")
+
+
+def _blind(loss: Loss) -> float:
+    """Loss of equal probabilities: a sound start whatever the classes' shares are."""
+    return log(max(loss.classes or 2, 2)) if loss.function in CLASSIFICATION[:2] else log(2)
+
+
+def _fix(loss: Loss, classes: bool) -> Fix:
+    layer = attribute(loss.output_layer) if loss.output_layer else "model.head"
+    if classes:
+        return Fix(
+            "Initialise the last layer small",
+            "Scores near zero make equal probabilities, and the loss starts at that of a blind guess.",
+            f"nn.init.normal_({layer}.weight, std=0.01)\nnn.init.zeros_({layer}.bias)",
+        )
+    mean = f"{loss.target_mean:.4g}" if loss.target_mean is not None else "targets.mean().item()"
+    return Fix(
+        "Start the output bias at the targets' mean, or standardise the targets",
+        "The first steps then go into what differs between samples.",
+        f"nn.init.constant_({layer}.bias, {mean})",
+    )
