@@ -1,0 +1,87 @@
+"""The diagnosis for other programs: JSON, version 1."""
+
+import math
+from typing import Any
+
+import msgspec
+
+from dnndoctor import __version__, diagnosis, findings
+from dnndoctor.reports import schema as v1
+from dnndoctor.reports.words import severity
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def render(report: diagnosis.Diagnosis) -> str:
+    """The report as indented JSON."""
+    grades = [severity(each) for each in report.findings]
+    whole = v1.Report(
+        schema_version=1,
+        tool=v1.Tool("dnndoctor", __version__),
+        target=_target(report.target),
+        run=_run(report.run),
+        practices=[v1.Practice(each.id, each.title, each.verdict.value, each.reason) for each in report.practices],
+        rules=[v1.Rule(each.rule.code, each.state.value, each.reason) for each in report.results],
+        findings=[_finding(each) for each in report.findings],
+        summary=v1.Summary(*(grades.count(each) for each in findings.Severity)),
+    )
+    return msgspec.json.format(msgspec.json.encode(_writable(msgspec.to_builtins(whole))), indent=2).decode() + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema that every report satisfies."""
+    made = msgspec.json.schema(v1.Report)
+    return {"$schema": DIALECT, "title": "dnndoctor report, version 1", **made}
+
+
+def _target(target: diagnosis.Target) -> v1.Target:
+    return v1.Target(target.path, list(target.args), target.kind, target.outcome.value, target.reason)
+
+
+def _run(run: diagnosis.RunFacts) -> v1.Run:
+    return v1.Run(run.device, run.steps_observed, _number(run.wall_seconds), run.recording)
+
+
+def _finding(found: findings.Finding) -> v1.Finding:
+    at = found.location
+    return v1.Finding(
+        rule=found.rule,
+        name=found.name,
+        practice=found.practice,
+        severity=severity(found).value,
+        message=found.message,
+        location=v1.Location(at.file, max(at.line, 1), max(at.column, 1)) if at else None,
+        subject=found.subject,
+        evidence=[_evidence(each) for each in found.evidence],
+        caused_by=found.caused_by,
+        fix=_fix(found.fix) if found.fix else None,
+    )
+
+
+def _evidence(one: findings.Evidence) -> v1.Evidence:
+    expected = None if one.expected is None else _number(one.expected)
+    return v1.Evidence(one.name, _number(one.value), expected, one.unit)
+
+
+def _fix(fix: findings.Fix) -> v1.Fix:
+    # Version 1 has no place for code without a diff.
+    parts = [fix.explanation, fix.code if fix.diff is None else None]
+    return v1.Fix(fix.summary, "\n\n".join(part for part in parts if part), fix.diff, fix.verified)
+
+
+def _number(value: float) -> v1.Number:
+    value = float(value)  # a numpy scalar would not be written
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+def _writable(value: Any) -> Any:
+    """A file name that is no UTF-8 holds lone surrogates, which JSON cannot; they are spelled out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {key: _writable(each) for key, each in value.items()}
+    return [_writable(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,114 @@
+"""The JSON report, version 1, as types. Other programs read it: it changes only with ``schema_version``."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Number = float | Literal["nan", "inf", "-inf"]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Position = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """What wrote the report."""
+
+    name: Literal["dnndoctor"]
+    version: str
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What was examined, and how far; ``path`` is relative to the working directory."""
+
+    path: str
+    args: list[str]
+    kind: str
+    outcome: Literal["examined", "partly-examined", "not-examined"]
+    reason: str | None
+
+
+class Run(msgspec.Struct, frozen=True):
+    """The examination itself."""
+
+    device: str
+    steps_observed: Count
+    wall_seconds: Number
+    recording: str | None
+
+
+class Practice(msgspec.Struct, frozen=True):
+    """One practice's verdict."""
+
+    id: str
+    title: str
+    verdict: Literal["pass", "warn", "fail", "not-applicable", "not-examined"]
+    reason: str | None
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """How one rule ended."""
+
+    rule: str
+    state: Literal["finding", "pass", "not-applicable", "not-examined", "crashed"]
+    reason: str | None
+
+
+class Location(msgspec.Struct, frozen=True):
+    """A place in the source; line and column count from 1."""
+
+    file: str
+    line: Position
+    column: Position
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A measured figure, and what it should have been; one that is not finite is spelled out."""
+
+    name: str
+    value: Number
+    expected: Number | None
+    unit: str | None
+
+
+class Fix(msgspec.Struct, frozen=True):
+    """What to do; ``diff`` is a unified diff, ``verified`` what trying it showed."""
+
+    summary: str
+    explanation: str
+    diff: str | None
+    verified: bool | None
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing wrong; ``caused_by`` is the code of the rule whose finding brought it about."""
+
+    rule: str
+    name: str
+    practice: str
+    severity: Literal["error", "warning", "info"]
+    message: str
+    location: Location | None
+    subject: str | None
+    evidence: list[Evidence]
+    caused_by: str | None
+    fix: Fix | None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """Findings by severity."""
+
+    error: Count
+    warning: Count
+    info: Count
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The diagnosis of one training run."""
+
+    schema_version: Literal[1]
+    tool: Tool
+    target: Target
+    run: Run
+    practices: list[Practice]
+    rules: list[Rule]
+    findings: list[Finding]
+    summary: Summary
