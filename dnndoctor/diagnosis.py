@@ -17,10 +17,10 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "ACT101": ("INI102", "DAT110", "LRN101"),
     "ACT102": (),
     "ACT103": ("INI102", "LRN101", "DAT110"),
-    "ACT104": ("INI101", "INI102", "ACT101", "ACT103", "LRN101"),
-    "GRD101": ("INI101", "INI102", "ACT101", "ACT102", "ACT103", "INI104", "DAT110"),
+    "ACT104": ("DAT101", "INI101", "INI102", "INI104", "ACT102", "ACT101", "ACT103", "LRN101"),
+    "GRD101": ("INI101", "INI102", "ACT102", "ACT101", "ACT103", "INI104", "DAT110"),
     "GRD102": ("INI102", "LRN101", "DAT110", "LOP101"),
-    "INI104": ("INI102", "INI101"),
+    "INI104": ("INI102", "INI101", "ACT102"),
     "INI106": ("INI102", "DAT110", "LOS101"),
     "LRN101": ("DAT110", "INI102", "LOP101"),
     "LRN102": ("LOS101", "ACT102", "GRD101"),
@@ -135,11 +135,31 @@ def _with_causes(findings: list[Finding]) -> list[Finding]:
 
 
 def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
-    def weight(finding: Finding) -> tuple[int, int, int, str]:
-        severity = finding.severity or Severity.INFO
-        return (severity.rank, finding.caused_by is not None, practices_order(finding.practice), finding.rule)
+    """Gravest root cause first; a root is as grave as the gravest thing that it brought about."""
+    gravest = {f.rule: _rank(f) for f in sorted(findings, key=_rank, reverse=True)}
+    for each in findings:
+        root = _root(each, findings)
+        gravest[root] = min(gravest.get(root, _rank(each)), _rank(each))
+
+    def weight(finding: Finding) -> tuple[int, int, str, int, int, str]:
+        root = _root(finding, findings)
+        practice = next(f.practice for f in findings if f.rule == root)
+        return (gravest[root], practices_order(practice), root, finding.rule != root, _rank(finding), finding.rule)
 
     return tuple(sorted(findings, key=weight))
+
+
+def _rank(finding: Finding) -> int:
+    return (finding.severity or Severity.INFO).rank
+
+
+def _root(finding: Finding, findings: list[Finding]) -> str:
+    causes = {each.rule: each.caused_by for each in findings}
+    here, seen = finding.rule, {finding.rule}
+    while (cause := causes.get(here)) is not None and cause in causes and cause not in seen:
+        here = cause
+        seen.add(here)
+    return here
 
 
 def _verdicts(results: tuple[Result, ...]) -> tuple[Practice, ...]:

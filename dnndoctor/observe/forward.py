@@ -24,6 +24,7 @@ MOST_OPERATIONS = 1500
 MOST_CHECKED = 400
 MOST_REPEATS = 4
 _ATTRIBUTES = ("dim", "reduction", "label_smoothing", "ignore_index", "p", "training", "approximate")
+RISKY = frozenset("log log2 log10 log1p sqrt rsqrt div pow exp reciprocal acos asin atanh".split())
 _POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",), "dropout": ("p", "training")}
 
 
@@ -108,7 +109,7 @@ class ForwardWatch(TorchFunctionMode):
         tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
         inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))
         parameters = tuple(n for each in tensors if (n := self.parameter_names.get(id(each))) is not None)
-        if not inputs and not output.requires_grad:
+        if not inputs and not output.requires_grad and not self._matters(func, output):
             return
         index = self._index(func, args, kwargs, tensors, inputs, parameters, output)
         if index is None:
@@ -116,6 +117,13 @@ class ForwardWatch(TorchFunctionMode):
         for each in _tensors((result,)) if not isinstance(result, torch.Tensor) else (output,):
             self._made[id(each)] = (ref(each), index)
         self._measure(index, output, tensors)
+
+    def _matters(self, func: Callable[..., Any], output: torch.Tensor) -> bool:
+        """Data on its way: inside of a module, or where a function of limited domain made it non-finite."""
+        if self._module_now()[1] is not None:
+            return True
+        risky = operation_name(func) in RISKY and output.numel() > 0
+        return risky and not bool(torch.isfinite(torch.linalg.vector_norm(output, float("inf"))))
 
     def _index(
         self,

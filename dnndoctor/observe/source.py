@@ -69,6 +69,26 @@ def relative(filename: str) -> str:
     return os.path.relpath(path, start) if path.startswith(start + os.sep) else path
 
 
+def absolute(file: str) -> str:
+    """The path of a file that ``relative`` named."""
+    return os.path.join(_start(), file)
+
+
+def variable_names(values: dict[int, object]) -> dict[int, str]:
+    """What the calling user code calls these objects, by id; only those that a variable, or a list in one, holds."""
+    found: dict[int, str] = {}
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if is_user_file(frame.f_code.co_filename):
+            for name, value in {**frame.f_globals, **frame.f_locals}.items():
+                if id(value) in values:
+                    found.setdefault(id(value), name)
+                elif isinstance(value, (list, tuple)) and len(value) < 1000:
+                    found.update({id(v): f"{name}[{i}]" for i, v in enumerate(value) if id(v) in values and id(v) not in found})
+        frame = frame.f_back
+    return found
+
+
 @cache
 def _start() -> str:
     return os.path.realpath(os.environ.get("DNNDOCTOR_CWD") or os.getcwd())

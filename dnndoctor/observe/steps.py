@@ -37,6 +37,7 @@ class OptimizerFacts:
     backwards: int = 0
     backwards_total: int = 0
     cleared: bool = True
+    interrupted: bool = False
     filled: bool = False
     probe_parameters: list[torch.Tensor] = field(default_factory=list)
     kept_norms: list[float] = field(default_factory=list)
@@ -65,9 +66,10 @@ class OptimizerFacts:
 
     def before_step(self) -> None:
         """Close the interval since the last step."""
-        if self.steps and self.backwards:
+        if self.steps and self.backwards and not self.interrupted:
             self.intervals += 1
             self.uncleared += not self.cleared
+        self.interrupted = False
         if self.backwards and self.filled and not any(_norms(self.parameters())):
             self.empty += 1
         self.backwards_total += self.backwards

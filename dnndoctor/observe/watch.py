@@ -12,13 +12,14 @@ from torch import nn
 
 from dnndoctor.findings import Location
 from dnndoctor.observe import names, steps
+from dnndoctor.observe.arguments import argument
 from dnndoctor.observe.data import Fed, flat_tensors, kind_of
 from dnndoctor.observe.forward import ForwardWatch, Watched
 from dnndoctor.observe.inventory import parameter_rows
-from dnndoctor.observe.loaders import Loaders
+from dnndoctor.observe.loaders import LoaderFacts, Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
-from dnndoctor.observe.source import caller
+from dnndoctor.observe.source import caller, variable_names
 from dnndoctor.observe.statistics import ActivationRows
 from dnndoctor.recording.writer import Writer
 
@@ -61,6 +62,8 @@ class Watch:
         self.effective: dict[int, int] = {}
         self.used: set[str] = set()
         self._pass: Pass | None = None
+        self._held_now: set[int] = set()
+        self._held_by = 0
         self._activations = ActivationRows()
         self._weights_before: dict[int, list[torch.Tensor]] = {}
         self._operations_written = 0
@@ -106,7 +109,7 @@ class Watch:
             return
         gradients = torch.is_grad_enabled()
         loader = self.loaders.current.index if self.loaders.current else None
-        held = {i for each in self.optimizers for i in each.held}
+        held = self._held()
         trainable = any(p.requires_grad and (not held or id(p) in held) for p in module.parameters())
         where = caller()
         model = self.modules.path(module) or type(module).__name__
@@ -128,9 +131,17 @@ class Watch:
         if not module.training:
             top = self.modules.top(module)
             owner = top.get_submodule(path.rpartition(".")[0]) if self._plain_path(top, path) else top
-            held = {i for each in self.optimizers for i in each.held}
+            held = self._held()
             if any(id(p) in held for p in owner.parameters()):
                 one.inactive_trained.add(path)
+
+    def _held(self) -> set[int]:
+        """Parameters, by id, that some optimizer holds."""
+        if self._held_by != len(self.optimizer_built):
+            groups = [group for each in self.optimizer_built for group in each.param_groups]
+            self._held_now = {id(p) for group in groups for p in group["params"]}
+            self._held_by = len(self.optimizer_built)
+        return self._held_now
 
     @staticmethod
     def _plain_path(top: nn.Module, path: str) -> bool:
@@ -253,6 +264,15 @@ class Watch:
         if facts.index == 0:
             self._end_step(facts)
 
+    def name_loose(self, parameters: list[torch.Tensor]) -> None:
+        """Name tensors that no module holds by the variables that hold them."""
+        self._name_parameters()
+        loose = {id(p): p for p in parameters if id(p) not in self.forward.parameter_names}
+        if loose:
+            found = variable_names(dict(loose))
+            for number, key in enumerate(loose):
+                self.forward.parameter_names[key] = found.get(key, f"parameter{number}")
+
     def _end_step(self, facts: steps.OptimizerFacts) -> None:
         loss = sum(float(each) for each in self.losses) if self.losses else math.nan
         self.losses.clear()
@@ -297,7 +317,7 @@ class Watch:
         self._loader_seconds = self.loaders.seconds
         self._step_started = time.perf_counter()
         for each in self.optimizers:
-            each.cleared = True
+            each.interrupted = True
 
     def begin_shallow(self) -> None:
         """From now on only passes and steps are noted."""
@@ -390,7 +410,7 @@ class Watch:
             ],
         )
         write.put_all("optimizer", [_optimizer_row(each) for each in self.optimizers])
-        write.put_all("loader", [{"id": f.index, "facts": f.facts(), "location": f.location} for f in self.loaders.all])
+        write.put_all("loader", [_loader_row(each) for each in self.loaders.all])
         write.put_all(
             "dataset", [{"id": i, "facts": f.facts(), "location": f.location} for i, f in enumerate(self.fed.values())]
         )
@@ -444,11 +464,17 @@ def _optimizer_row(facts: steps.OptimizerFacts) -> dict[str, Any]:
             "settings": facts.settings,
             "peak_rate": facts.peak_rate,
             "warming_up": facts.last_rate > facts.first_rate * 1.01,
+            "rate_location": argument(facts.location, "lr", 1),
             "scheduler": facts.scheduler,
             "closure": facts.closure,
             "parameters": len(facts.held),
         },
     }
+
+
+def _loader_row(facts: LoaderFacts) -> dict[str, Any]:
+    shuffle = argument(facts.location, "shuffle")
+    return {"id": facts.index, "facts": {**facts.facts(), "shuffle_location": shuffle}, "location": facts.location}
 
 
 def _pass_row(index: int, group: Any) -> dict[str, Any]:

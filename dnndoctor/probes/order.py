@@ -74,8 +74,10 @@ def _target(item: Any) -> float | None:
 
 
 def _from_batches(watch: Watch) -> list[float]:
+    """The watched targets, where there is one per sample; tokens of one text follow each other by nature."""
+    size = watch.typical_batch()
     for fed in watch.fed.values():
-        if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1:
+        if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1 and fed.shape[0] == size:
             return [float(each) for rows in fed.rows for each in rows[:, 0]]
     return []
 

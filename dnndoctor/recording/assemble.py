@@ -136,6 +136,12 @@ def _feeds_gate(graph: Graph, node: Node) -> bool:
     return bool(after) and all(graph.gates(each) for each in after)
 
 
+def _feeds_only_gates(graph: Graph, node: Node) -> bool:
+    """The squeeze before an excitation: all layers that it feeds are gates."""
+    layers = [each for each in graph.after(node) if graph.weighted(each)]
+    return bool(layers) and all(_feeds_gate(graph, each) for each in layers)
+
+
 def _fan(row: Row, node: Node, key: str) -> int:
     if node.name in _TRANSPOSED:
         key = "fan_out" if key == "fan_in" else "fan_in"
@@ -151,6 +157,8 @@ def _flops(node: Node, row: Row | None) -> float:
 def _activations(rows: Rows, graph: Graph) -> m.Activations | Missing:
     history: dict[int, list[m.ActivationStatistics]] = {}
     for row in sorted(rows["activation"], key=lambda r: r["step"]):
+        if row["max_abs"] is None:
+            continue  # not finite: its statistics say nothing
         history.setdefault(row["operation"], []).append(_statistics(row))
     sites = []
     for node in graph.nodes.values():
@@ -162,7 +170,8 @@ def _activations(rows: Rows, graph: Graph) -> m.Activations | Missing:
         channels = 1 if len(shape) >= 4 else -1
         own = node.row["module_class"].lower().replace("_", "") == node.name.replace("_", "")
         name = node.row["module"] if own else f"{node.name} after {layer}" if layer else node.name
-        role = "output" if graph.is_output(node) else "gate" if graph.gates(node) else "hidden"
+        gate = graph.gates(node) or _feeds_only_gates(graph, node)
+        role = "output" if graph.is_output(node) else "gate" if gate else "hidden"
         sites.append(
             m.Activation(
                 name=name,

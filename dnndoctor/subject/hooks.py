@@ -52,7 +52,9 @@ def _note_construction(watch: Watch) -> None:
         watch.optimizer_built[one] = caller(one)
         if watch.observing and not watch.step:
             watch.forward.active = watch.deep
-            inventory.note_initial([p for group in one.param_groups for p in group["params"]])
+            parameters = [p for group in one.param_groups for p in group["params"]]
+            inventory.note_initial(parameters)
+            watch.name_loose(parameters)
 
     def loader_built(one: Any) -> None:
         watch.loaders.built.setdefault(one, caller(one))
