@@ -8,7 +8,22 @@ from dnndoctor.rule import rule
 NORMALISERS = ("softmax", "log_softmax")
 # What may stand between the softmax and the loss and leave it the prediction. A product, sum or mean makes a
 # mixture of it (experts, attention), and a weighted layer anything at all.
-TRANSPARENT = ("log", "clamp", "dropout", "add", "sub", "to", "clone", "index", "select", "slice", "contiguous")
+TRANSPARENT = (
+    "log",
+    "clamp",
+    "clamp_min",
+    "clamp_max",
+    "clip",
+    "dropout",
+    "add",
+    "sub",
+    "to",
+    "clone",
+    "index",
+    "select",
+    "slice",
+    "contiguous",
+)
 
 
 @rule("LOS101", Severity.ERROR, practice="loss")

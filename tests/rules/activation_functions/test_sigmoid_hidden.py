@@ -13,7 +13,7 @@ Site = Callable[..., Activation]
 
 def gradients(*rms: float) -> Gradients:
     steps = np.arange(6)
-    each = [ParameterGradient(f"fc{at}.weight", steps, np.full(6, one), steps * 0.0) for at, one in enumerate(rms)]
+    each = [ParameterGradient(f"fc{at}.weight", steps, np.full(6, one), np.zeros(6)) for at, one in enumerate(rms)]
     return Gradients(tuple(each), steps, np.ones(6))
 
 
