@@ -26,9 +26,29 @@ def argument(call: Location | None, name: str, position: int | None = None) -> L
 
 
 @cache
+def assignment(file: str, name: str) -> Location | None:
+    """Where a variable of this name is first assigned to."""
+    name = name.partition("[")[0]
+    for node in _assignments(file):
+        names = {each.id for target in node.targets for each in ast.walk(target) if isinstance(each, ast.Name)}
+        if name in names:
+            return Location(file, node.lineno, node.col_offset + 1)
+    return None
+
+
+@cache
+def _assignments(file: str) -> tuple[ast.Assign, ...]:
+    return tuple(node for node in ast.walk(_tree(file)) if isinstance(node, ast.Assign))
+
+
+@cache
 def _calls(file: str) -> tuple[ast.Call, ...]:
+    return tuple(node for node in ast.walk(_tree(file)) if isinstance(node, ast.Call))
+
+
+@cache
+def _tree(file: str) -> ast.Module:
     try:
-        tree = ast.parse(Path(absolute(file)).read_bytes())
+        return ast.parse(Path(absolute(file)).read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return ()
-    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        return ast.Module([], [])

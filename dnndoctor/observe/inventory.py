@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from dnndoctor.observe import sampling
+from dnndoctor.observe.arguments import assignment
 
 if TYPE_CHECKING:
     from dnndoctor.observe.watch import Watch
@@ -98,12 +99,13 @@ def _row(
         "trainable": parameter.requires_grad,
         "optimizer": holder[0] if holder else None,
         "learning_rate": holder[1] if holder else None,
-        "location": None if bare else watch.modules.location(module),
+        "location": assignment(watch.script, name) if bare else watch.modules.location(module),
         "facts": {
             **_initial.get(id(parameter), {}),
             "loaded": id(parameter) in _loaded,
             "parametrized": "parametrizations" in name or "_orig" in short or hasattr(module, "weight_g"),
             "used": name in watch.used,
+            "no_grad_at": watch.without_gradients.get(id(parameter)),
             "received_gradient": received,
             "effective_steps": watch.effective.get(id(parameter), 0),
             "sparse": bool(grad is not None and grad.is_sparse),

@@ -65,7 +65,7 @@ def _rows_of_positions(tensor: torch.Tensor) -> torch.Tensor:
 def moments(sample: NDArray[np.float32]) -> dict[str, float]:
     """Mean and standard deviation of all entries and the per-unit one (median over units) of a [rows, units] sample."""
     finite = np.where(np.isfinite(sample), sample, 0.0).astype(np.float64)
-    unit_std = finite.std(axis=0) if len(finite) > 1 else np.zeros(finite.shape[1])
+    unit_std = finite.std(axis=0) if len(finite) > 1 else np.full(finite.shape[1], np.nan)
     return {
         "mean": float(finite.mean()) if finite.size else 0.0,
         "std": float(finite.std()) if finite.size else 0.0,

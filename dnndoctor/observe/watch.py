@@ -29,8 +29,9 @@ SAMPLED_STEPS = frozenset((0, 1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 30, 35, 40, 
 class Watch:
     """Sees passes, backwards and steps while ``observing``; knows nothing of probes."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, script: str = "") -> None:
         self.writer = writer
+        self.script = script
         self.modules = names.Modules()
         self.forward = ForwardWatch(self._module_now)
         self.loaders = Loaders()
@@ -61,6 +62,7 @@ class Watch:
         self.received: set[int] = set()
         self.effective: dict[int, int] = {}
         self.used: set[str] = set()
+        self.without_gradients: dict[int, Location | None] = {}
         self._pass: Pass | None = None
         self._held_now: set[int] = set()
         self._held_by = 0
@@ -79,6 +81,9 @@ class Watch:
         self.stack.append(module)
         if len(self.stack) == 1 and self.observing:
             self._open_pass(module, args, kwargs)
+        if self.deep and self.observing and not torch.is_grad_enabled():
+            for parameter in module.parameters(recurse=False):
+                self.without_gradients.setdefault(id(parameter), caller())
         if self._pass is not None and depends_on_mode(module):
             self._note_mode(self._pass, module)
 
@@ -282,7 +287,8 @@ class Watch:
         data = self.loaders.seconds - self._loader_seconds
         compute = max(now - self._step_started - data, 0.0)
         self.step_seconds.append(compute)
-        self.batch_sizes.append(self.batch_size)
+        if self.batch_size:
+            self.batch_sizes.append(self.batch_size)
         self.writer.put(
             "step",
             {

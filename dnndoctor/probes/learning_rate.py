@@ -40,7 +40,7 @@ class Trial:
 def ladder(user_rate: float, optimizer: str) -> list[float]:
     """Half a decade apart over the range that the optimizer's kind can need, the user's own rate among them."""
     low, high = (1e-5, 1.0) if optimizer in ADAPTIVE else (1e-4, 10.0)
-    low, high = min(low, user_rate), max(high, user_rate * 10)
+    low, high = min(low, user_rate / 10), max(high, user_rate * 10)
     count = round(2 * math.log10(high / low)) + 1
     grid = [low * 10 ** (i / 2) for i in range(count)]
     spaced = [rate for rate in grid if abs(math.log10(rate / user_rate)) > 0.15]
@@ -108,7 +108,8 @@ class LearningRateProbe:
         share = self._rounds[len(self.done)][1]
         keep = max(round(len(ladder(self.user_rate, self.optimizer)) * share), 3)
         ranked = sorted(self.done[-1], key=lambda t: t.score)
-        chosen = {t.rate for t in ranked[:keep]} | {self.user_rate}
+        lowest = self.done[-1][0].rate  # hardly moves: what these batches cost untrained
+        chosen = {t.rate for t in ranked[:keep]} | {self.user_rate, lowest}
         self._rates = sorted(chosen)
 
     def _hopeless(self, trial: Trial) -> bool:
@@ -136,19 +137,18 @@ def _cost(rounds: list[tuple[int, float]], rates: int) -> int:
 def summarize(rounds: list[list[Trial]], user_rate: float, optimizer: str, paired: bool) -> dict[str, Any]:
     """From the trials of all finished rounds to best, usable and diverging rates.
 
-    Scores of the last round decide among its rates; the first round, which has them all, gives range and edge.
+    Scores of the last round decide among its rates; the first round, which has them all, gives range and edge. The
+    lowest rate runs in every round and hardly moves: its score is what the same batches cost untrained.
     """
     first = sorted(rounds[0], key=lambda t: t.rate)
     last = sorted(rounds[-1], key=lambda t: t.rate)
-    start = float(np.mean(first[0].losses))  # the lowest rate hardly moves: the loss of these batches untrained
-    tail = first[0].losses[-max(round(first[0].steps * TAIL), 1) :]
-    start_tail = float(np.mean(tail)) if tail and np.isfinite(tail).all() else start
-    noise = float(np.std(first[0].losses)) / max(len(tail), 1) ** 0.5
+    start, early = last[0].score, first[0].score
+    noise = float(np.std(last[0].losses)) / max(round(last[0].steps * TAIL), 1) ** 0.5
     best = min(last, key=lambda t: t.score)
     user = next(t for t in last if t.rate == user_rate)
-    progress = start_tail - best.score
-    usable = [t.rate for t in first if start_tail - t.score >= 0.5 * (start_tail - min(f.score for f in first))]
-    diverged = [t.rate for t in first if _diverged(t, start_tail, noise)]
+    progress = start - best.score
+    usable = [t.rate for t in first if early - t.score >= 0.5 * (early - min(f.score for f in first))]
+    diverged = [t.rate for t in first if _diverged(t, early, noise)]
     edge = _edge(first, diverged)
     margin = progress / noise if noise > 0 else math.inf
     confidence = "high" if paired and margin > 5 else "medium" if margin > 3 else "low"
@@ -156,7 +156,7 @@ def summarize(rounds: list[list[Trial]], user_rate: float, optimizer: str, paire
         "optimizer": optimizer,
         "rates": [t.rate for t in first],
         "scores": [t.score for t in first],
-        "start": start_tail,
+        "start": start,
         "noise": noise,
         "user_rate": user_rate,
         "user_score": user.score,

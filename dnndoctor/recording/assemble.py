@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dnndoctor import measurements as m
+from dnndoctor.findings import Location
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording.graph import ACTIVATIONS, LOSSES, NORMS, Graph, Node
 from dnndoctor.recording.reader import Row, Rows, place, read
@@ -111,7 +112,7 @@ def _layers(rows: Rows, graph: Graph) -> m.Layers | Missing:
                 name=_layer_name(graph, node),
                 kind=kind,
                 weight=graph.weight(node),
-                location=node.row["location"],
+                location=_built_at(node, row),
                 inputs=shape[1] if len(shape) > 1 else shape[0],
                 outputs=shape[0],
                 fan_in=_fan(row, node, "fan_in"),
@@ -129,6 +130,13 @@ def _layers(rows: Rows, graph: Graph) -> m.Layers | Missing:
         )
     model = next((r["class"] for r in rows["module"] if r["parameters"]), "")
     return m.Layers(model, tuple(found)) if found else Missing("no layer was seen in a forward pass")
+
+
+def _built_at(node: Node, parameter: Row) -> Location | None:
+    """The module's construction, or where a loose weight is made, or the call."""
+    loose = not node.row["module_class"] and parameter
+    place_: Location | None = (parameter.get("location") if loose else None) or node.row["location"]
+    return place_
 
 
 def _feeds_gate(graph: Graph, node: Node) -> bool:
@@ -197,7 +205,7 @@ def _statistics(row: Row) -> m.ActivationStatistics:
         step=row["step"],
         mean=row["mean"] or 0.0,
         std=row["std"] or 0.0,
-        unit_std=row["unit_std"] or 0.0,
+        unit_std=_number(row["unit_std"]),
         max_abs=row["max_abs"] if row["max_abs"] is not None else math.inf,
         zero_share=row["zero_share"],
         saturated_share=row["saturated_share"],
@@ -216,6 +224,9 @@ def _weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
         cut = None
         if not facts["received_gradient"] and row["trainable"]:
             cut = graph.cut_after(row["name"])
+        blind = place(facts.get("no_grad_at")) if not facts["used"] else None
+        if blind is not None:
+            facts = {**facts, "used": True}
         keep = {k: v for k, v in facts.items() if k in m.Parameter.__dataclass_fields__}
         found.append(
             m.Parameter(
@@ -230,8 +241,8 @@ def _weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
                 location=row["location"],
                 optimizer=row["optimizer"],
                 learning_rate=row["learning_rate"],
-                cut_by=cut.name if cut else None,
-                cut_at=cut.row["location"] if cut else None,
+                cut_by=cut.name if cut else "no_grad" if blind else None,
+                cut_at=cut.row["location"] if cut else blind,
                 **keep,
             )
         )
@@ -393,8 +404,13 @@ def _loaders(rows: Rows) -> m.Loaders | Missing:
         dataset_length=length,
         accumulation=max((clearing[0]["facts"]["backwards"] if clearing else 1), 1),
         wait_share=waited / (waited + worked) if waited + worked > 0 else 0.0,
-        batch_location=training[0].location if training else None,
+        batch_location=training[0].location if training else _call(rows),
     )
+
+
+def _call(rows: Rows) -> Location | None:
+    """Where the training loop calls the model."""
+    return next((r["location"] for r in rows["pass"] if r["facts"]["trained"]), None)
 
 
 def _order(rows: Rows) -> m.SampleOrder | Missing:
@@ -405,7 +421,7 @@ def _order(rows: Rows) -> m.SampleOrder | Missing:
     inputs = [r["facts"] for r in rows["dataset"] if r["facts"]["role"] == "input"]
     window = recurrent and not facts["classes"] and bool(inputs)
     facts = dict(facts)
-    return m.SampleOrder(**{**facts, "location": place(facts["location"]), "recurrent": window})
+    return m.SampleOrder(**{**facts, "location": place(facts["location"]) or _call(rows), "recurrent": window})
 
 
 def _steps(rows: Rows) -> m.Steps:

@@ -69,6 +69,7 @@ def _examine(job: Job, report: Reporter) -> Ending:
     import torch
 
     from dnndoctor.observe import device
+    from dnndoctor.observe.source import relative
     from dnndoctor.observe.watch import Watch
     from dnndoctor.probes.conductor import Conductor
     from dnndoctor.recording.writer import Writer
@@ -87,7 +88,7 @@ def _examine(job: Job, report: Reporter) -> Ending:
         probes=job.probes,
     )
     writer.commit()
-    watch = Watch(writer)
+    watch = Watch(writer, relative(os.path.abspath(job.script)))
     conductor = Conductor(
         watch, steps=job.steps, probes=job.probes, deadline=job.deadline - 1.0, report=report
     )
