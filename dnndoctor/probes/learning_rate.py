@@ -151,7 +151,8 @@ def summarize(rounds: list[list[Trial]], user_rate: float, optimizer: str, paire
     diverged = [t.rate for t in first if _diverged(t, early, noise)]
     edge = _edge(first, diverged)
     margin = progress / noise if noise > 0 else math.inf
-    confidence = "high" if paired and margin > 5 else "medium" if margin > 3 else "low"
+    long = last[0].steps >= ROUNDS[1][0]
+    confidence = "high" if paired and long and margin > 5 else "medium" if (paired or long) and margin > 3 else "low"
     return {
         "optimizer": optimizer,
         "rates": [t.rate for t in first],

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Finding, NotApplicable, Severity
-from dnndoctor.measurements import LearningRateSweep, Optimizers, Run
+from dnndoctor.measurements import LearningRateSweep, Optimizers, Run, Steps
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_rate.sweep_reading import (
     change_rate,
@@ -12,6 +12,7 @@ from dnndoctor.rules.learning_rate.sweep_reading import (
     own_progress,
     suggestion,
     swept_optimizer,
+    watched_progress,
 )
 
 OWN_MEANING = ("adadelta", "adafactor", "dadapt", "lbfgs", "prodigy", "rprop")
@@ -22,6 +23,7 @@ def rate_too_low(
     sweep: LearningRateSweep,
     optimizers: Optimizers,
     run: Run | None,
+    steps: Steps | None = None,
     *,
     distance: float = 10.0,
     gain: float = 50.0,
@@ -32,7 +34,7 @@ def rate_too_low(
 
     What it measures
         Short trainings from one snapshot at several rates: how far the loss falls at yours and at the best one, in
-        equal steps.
+        equal steps. What your own first steps brought counts too.
 
     Why it matters
         Steps at a tenth of the usable rate cost as much as any others and bring a fraction of the progress; the run
@@ -58,7 +60,7 @@ def rate_too_low(
         raise NotApplicable("pretrained weights are meant to move little")
     if optimizer.closure or optimizer.name.lower().startswith(OWN_MEANING):
         raise NotApplicable(f"the rate of {optimizer.name} is a factor and no step size")
-    own = max(own_progress(sweep), 0.0)
+    own = max(own_progress(sweep), watched_progress(steps), 0.0)
     if sweep.user_rate * distance > sweep.best_rate or not learns(sweep, noises, share):
         return
     if sweep.progress < gain * own:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnndoctor.findings import Evidence, Fix, NotApplicable
-from dnndoctor.measurements import LearningRateSweep, Optimizer, Optimizers, Run
+from dnndoctor.measurements import LearningRateSweep, Optimizer, Optimizers, Run, Steps
 
 FAMILIES_WITHOUT_A_FALLING_LOSS = ("gan", "reinforcement")
 
@@ -89,3 +89,14 @@ def diverged(loss: NDArray[np.float64], sweep: LearningRateSweep, risen: float, 
     last, first = np.median(loss[-third:]), np.median(loss[:third])
     limit = sweep.start + (risen - 1) * abs(sweep.start) + noises * sweep.noise
     return bool(not last <= limit and not last <= first)
+
+
+def watched_progress(steps: Steps | None, first: int = 50) -> float:
+    """How far the loss surely fell over the user's own first steps: between their quarters, less its standard error."""
+    loss = steps.loss[:first] if steps is not None else np.zeros(0)
+    quarter = len(loss) // 4
+    if quarter < 3 or not np.isfinite(loss).all():
+        return 0.0
+    early, late = loss[:quarter], loss[-quarter:]
+    error = float(np.sqrt((early.var() + late.var()) / quarter))
+    return float(early.mean() - late.mean()) - error

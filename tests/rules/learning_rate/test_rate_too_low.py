@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import LearningRateSweep, Optimizers, Run
+from dnndoctor.measurements import LearningRateSweep, Optimizers, Run, Steps
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_rate.rate_too_low import rate_too_low
 
@@ -81,3 +83,13 @@ def test_steps_with_a_closure_are_not_judged(sweep: Sweep, optimizers: Opts) -> 
 @pytest.mark.parametrize("family", ["gan", "reinforcement"])
 def test_families_whose_loss_need_not_fall(sweep: Sweep, optimizers: Opts, family: str) -> None:
     assert judge(sweep(1e-5, 2.299), optimizers(), Run("cpu", None, 50, family=family)).state is State.NOT_APPLICABLE
+
+
+def test_a_loss_that_falls_by_itself_is_not_too_slow(sweep: Sweep, optimizers: Opts) -> None:
+    assert judge(sweep(1e-5, 2.299), optimizers(), _steps(np.full(50, 2.3))).state is State.FINDING
+    assert judge(sweep(1e-5, 2.299), optimizers(), _steps(np.linspace(2.3, 1.6, 50))).state is State.PASS
+
+
+def _steps(loss: NDArray[np.float64]) -> Steps:
+    zeros = np.zeros(len(loss))
+    return Steps(np.arange(len(loss)), loss, zeros, zeros, zeros)
