@@ -33,7 +33,7 @@ def excerpt(file: str, line: int, context: int = 0, *, column: int = 1, root: Pa
         return Excerpt()
     numbers = range(max(1, line - context), min(len(source), line + context) + 1)
     lines = tuple(Line(n, _shown(source[n - 1]), n == line) for n in numbers)
-    before = _shown(source[line - 1][: max(column - 1, 0)])
+    before = printable(source[line - 1][: max(column - 1, 0)].expandtabs(4))
     return Excerpt(lines, min(len(before), LONGEST_LINE) + 1)
 
 

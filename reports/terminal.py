@@ -73,7 +73,7 @@ def full(diagnosis: Diagnosis, console_width: int = 100, color: bool = False, ro
 def concise(diagnosis: Diagnosis, color: bool = False) -> str:
     """One line per finding; then the summary, the only line where nothing was found."""
     pen = Pen(10_000, color)
-    lines = [_title(each, pen, named=False) for node in tree(diagnosis) for each in node.walk()]
+    lines = [_title(each, pen) for node in tree(diagnosis) for each in node.walk()]
     return "\n".join([*lines, one_line(summary(diagnosis))]) + "\n"
 
 
@@ -89,18 +89,20 @@ def _head(diagnosis: Diagnosis, pen: Pen) -> str:
     return "\n".join(lines)
 
 
-def _title(finding: Finding, pen: Pen, *, named: bool) -> str:
+def _title(finding: Finding, pen: Pen) -> str:
     grade = severity(finding)
-    name = f" {finding.name}" if named and finding.name else ""
     label = pen.paint(f"[{grade}]", grade)
-    return f"{pen.paint(one_line(place(finding)), '1')}: {finding.rule} {label}{name}: {one_line(finding.message)}"
+    return f"{pen.paint(one_line(place(finding)), '1')}: {finding.rule} {label} {one_line(finding.message)}"
 
 
 def _node(node: Node, pen: Pen, root: Path | None) -> Iterator[str]:
     finding = node.finding
-    grade = severity(finding)
-    yield f"{pen.paint(one_line(place(finding)), '1')} {finding.rule} {pen.paint(f'[{grade}]', grade)} {finding.name}:"
-    yield from pen.wrapped(sentence(finding.message), "  ", "  ")
+    grade, here = severity(finding), one_line(place(finding))
+    title = f"{here} {finding.rule} [{grade}] {finding.name}: {one_line(finding.message)}"
+    for number, each in enumerate(pen.wrapped(title, "", "  ")):
+        # Painted after the lines are broken: escape codes have no width.
+        painted = each.replace(f"[{grade}]", pen.paint(f"[{grade}]", grade), 1) if number == 0 else each
+        yield pen.paint(here, "1") + painted[len(here) :] if painted.startswith(here) else painted
     margin, source = _source(finding, pen, root)
     yield from source
     bar, equals = " " * margin + " | ", " " * margin + " = "

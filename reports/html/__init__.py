@@ -1,0 +1,38 @@
+"""The diagnosis as one self-contained page: opens offline, needs no JavaScript, asks the network for nothing."""
+
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dnndoctor.diagnosis import Diagnosis
+from dnndoctor.reports.html.page import page
+
+
+def render(diagnosis: Diagnosis, root: Path | None = None) -> str:
+    """The page; source is read from files relative to ``root`` (the working directory)."""
+    style = _style()
+    # The policy names the style sheet by its hash, so that nothing from the user's files could ever act.
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    template = _environment().get_template("report.html.j2")
+    return template.render(page=page(diagnosis, root), style=style, digest=digest)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("dnndoctor.reports.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _style() -> str:
+    environment = _environment()
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, "report.css")[0]

@@ -1,0 +1,138 @@
+"""What the page's template is filled with: every choice is made here, none in the template."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dnndoctor import __version__
+from dnndoctor.diagnosis import Diagnosis, Outcome, Practice, Verdict
+from dnndoctor.findings import Severity
+from dnndoctor.measurements import Run
+from dnndoctor.reports.html.cards import Card, cards
+from dnndoctor.reports.html.figures import figures
+from dnndoctor.reports.html.figures.figure import Figure, taken
+from dnndoctor.reports.words import figure as number
+from dnndoctor.reports.words import first_step, headline, joined, plural, printable, sentence, severity
+from dnndoctor.rule import Result, State
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A practice in the table of contents; ``note``: its codes, or why it was not judged."""
+
+    title: str
+    verdict: str
+    label: str
+    note: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleList:
+    """The rules that ended in one state: code, name, the fault in words, and the reason."""
+
+    id: str
+    title: str
+    lead: str
+    rules: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The whole page."""
+
+    target: str
+    command: str
+    verdict: str
+    tone: str
+    first: str | None
+    contents: tuple[Entry, ...]
+    cards: tuple[Card, ...]
+    lists: tuple[RuleList, ...]
+    figures: tuple[Figure, ...]
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+LABELS = {
+    Verdict.PASS: "pass",
+    Verdict.WARN: "warning",
+    Verdict.FAIL: "fail",
+    Verdict.NOT_APPLICABLE: "not applicable",
+    Verdict.NOT_EXAMINED: "not examined",
+}
+LISTS = (
+    (State.CRASHED, "crashed", "Crashed", "Rules that failed by a bug of dnndoctor; nothing is said about them."),
+    (State.PASS, "passed", "Passed", "Faults that were looked for and not found."),
+    (State.NOT_EXAMINED, "not-examined", "Not examined", "Nothing can be said about these faults."),
+    (State.NOT_APPLICABLE, "not-applicable", "Not applicable", "There is nothing here that these rules could judge."),
+)
+
+
+def page(diagnosis: Diagnosis, root: Path | None) -> Page:
+    """Everything that the template shows, in order."""
+    drawn = figures(diagnosis.measurements, [each.subject for each in diagnosis.findings if each.subject])
+    shown = cards(diagnosis, drawn, root)
+    beside = {each.figure.id for card in shown for each in card.walk() if each.figure}
+    return Page(
+        target=printable(diagnosis.target.path),
+        command=printable(" ".join((diagnosis.target.path, *diagnosis.target.args))),
+        verdict=headline(diagnosis),
+        tone=_tone(diagnosis),
+        first=sentence(first_step(diagnosis) or "") or None,
+        contents=tuple(_entry(each, shown) for each in diagnosis.practices),
+        cards=shown,
+        lists=tuple(each for each in _lists(diagnosis) if each.rules),
+        figures=tuple(each for each in drawn if each.id not in beside),
+        facts=tuple(_facts(diagnosis)),
+        notes=tuple(sentence(each) for each in diagnosis.run.notes),
+    )
+
+
+def _tone(diagnosis: Diagnosis) -> str:
+    grades = {severity(each) for each in diagnosis.findings}
+    if Severity.ERROR in grades:
+        return "fail"
+    if Severity.WARNING in grades or diagnosis.target.outcome is Outcome.PARTLY:
+        return "warn"
+    judged = any(each.verdict is Verdict.PASS for each in diagnosis.practices)
+    return "pass" if judged and diagnosis.target.outcome is Outcome.EXAMINED else "not-examined"
+
+
+def _entry(practice: Practice, shown: tuple[Card, ...]) -> Entry:
+    mine = [each.id for card in shown for each in card.walk() if each.practice == practice.id]
+    codes = ", ".join(each.rule.code for each in practice.results if each.findings)
+    unjudged = practice.verdict in (Verdict.NOT_APPLICABLE, Verdict.NOT_EXAMINED)
+    target = mine[0] if mine else practice.verdict.value if unjudged else "passed"
+    note = printable(practice.reason or "") if unjudged else codes
+    return Entry(printable(practice.title), practice.verdict.value, LABELS[practice.verdict], note, target)
+
+
+def _lists(diagnosis: Diagnosis) -> Iterator[RuleList]:
+    for state, identity, title, lead in LISTS:
+        rules = tuple(_listed(each) for each in diagnosis.results if each.state is state)
+        yield RuleList(identity, title, lead, rules)
+
+
+def _listed(result: Result) -> tuple[str, str, str, str]:
+    rule = result.rule
+    return rule.code, rule.name, rule.title, sentence(result.reason or "")
+
+
+def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    run, seen = diagnosis.run, taken(diagnosis.measurements, Run)
+    yield "Examined", sentence(f"{printable(diagnosis.target.path)}, a {diagnosis.target.kind}").rstrip(".")
+    yield "Device", printable(run.device)
+    if seen and seen.accelerator:
+        yield "Accelerator", printable(seen.accelerator)
+    if seen and seen.models:
+        yield "Model", f"{printable(joined(seen.models))}, {plural(seen.parameters, 'parameter')}"
+    yield "Observed", plural(run.steps_observed, "step")
+    phases = ", ".join(f"{printable(phase)} {number(round(s, 2))} s" for phase, s in run.phases.items())
+    yield "Time", f"{number(round(run.wall_seconds, 1))} s" + (f": {phases}" if phases else "")
+    if run.recording:
+        yield "Recording", printable(run.recording)
+    versions = [f"dnndoctor {__version__}"]
+    versions += [f"PyTorch {seen.torch_version}"] if seen and seen.torch_version else []
+    versions += [f"Python {seen.python_version}"] if seen and seen.python_version else []
+    yield "Versions", printable(", ".join(versions))
