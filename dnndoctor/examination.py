@@ -1,0 +1,126 @@
+"""One examination from end to end: run the subject, read its recording, judge, diagnose."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dnndoctor.config import Settings
+from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose, judge
+from dnndoctor.measurements.missing import Missing
+from dnndoctor.recording.assemble import assemble
+from dnndoctor.recording.reader import Rows, read
+from dnndoctor.registry import load_rules
+from dnndoctor.select import chosen
+from dnndoctor.subject.parent import SubjectResult, run_subject
+from dnndoctor.suppress import suppress_results
+from dnndoctor.workspace import new_recording
+
+OnProgress = Callable[[str, int, int, float], None]
+
+
+def examine(
+    script: str, args: Sequence[str], settings: Settings, *, on_progress: OnProgress | None = None
+) -> Diagnosis:
+    """Run the script in a child process for as long as the budget allows, and judge what was recorded until then."""
+    root = Path(settings.root).resolve()
+    with tempfile.TemporaryDirectory(prefix="dnndoctor-", ignore_cleanup_errors=True) as scratch:
+        written = Path(scratch, "recording.dnnrec")
+        result = run_subject(
+            script,
+            tuple(args),
+            cwd=str(root),
+            scratch=scratch,
+            recording=str(written),
+            budget=settings.budget,
+            steps=settings.steps,
+            probes=settings.probes,
+            seed=settings.seed,
+            family=settings.family,
+            keep_files=settings.keep_files,
+            on_progress=on_progress,
+        )
+        recording = _keep(written, root, script)
+    target = Target(script, tuple(args), "script", result.outcome, result.reason)
+    if recording is None:
+        reason = result.reason or "nothing was recorded"
+        return _diagnosis(target, Rows({}), settings, None, _notes(result), Missing(reason))
+    return _diagnosis(target, read(recording), settings, recording, _notes(result), None)
+
+
+def rediagnose(recording: Path, settings: Settings) -> Diagnosis:
+    """Judge a recording again.
+
+    Raises ValueError with one line for people if it is unreadable or foreign.
+    """
+    rows = read(recording)
+    args = tuple(rows.run.get("args") or ())
+    outcome = Outcome(rows.run.get("outcome") or (Outcome.EXAMINED if rows["step"] else Outcome.NOT))
+    target = Target(rows.run.get("script") or str(recording), args, "script", outcome, rows.run.get("reason"))
+    return _diagnosis(target, rows, settings, recording, (), None)
+
+
+def _diagnosis(
+    target: Target,
+    rows: Rows,
+    settings: Settings,
+    recording: Path | None,
+    notes: tuple[str, ...],
+    missing: Missing | None,
+) -> Diagnosis:
+    root = Path(settings.root).resolve()
+    measurements = assemble(rows)
+    if missing is not None:
+        measurements = dict.fromkeys(measurements, missing)
+    results = judge(measurements, chosen(settings, load_rules().values()), settings.thresholds)
+    kept = suppress_results(results, lambda file: _source(root / file), target=target.path)
+    if kept.count:
+        notes = (*notes, f"{kept.count} silenced by comments in the source")
+    run = RunFacts(
+        device=str(rows.run.get("device") or "cpu"),
+        steps_observed=len(rows["step"]),
+        wall_seconds=float(rows.run.get("wall_seconds") or 0.0),
+        recording=_relative(recording, root),
+        phases=rows.run.get("phases") or {},
+        notes=(*notes, *kept.unused),
+    )
+    return diagnose(target, run, measurements, kept.results)
+
+
+def _notes(result: SubjectResult) -> tuple[str, ...]:
+    return tuple(result.notes)
+
+
+def _keep(written: Path, root: Path, script: str) -> Path | None:
+    """Fold the write-ahead log of a child that may have been killed into the file, and keep it under ``.dnndoctor/``."""
+    if not written.exists():
+        return None
+    database = sqlite3.connect(written)
+    try:
+        database.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.DatabaseError:
+        return None
+    finally:
+        database.close()
+    kept = new_recording(root, script)
+    shutil.copyfile(written, kept)
+    return kept
+
+
+def _source(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _relative(path: Path | None, root: Path) -> str | None:
+    if path is None:
+        return None
+    full = path.resolve()
+    return str(full.relative_to(root)) if full.is_relative_to(root) else str(path)
+
+
