@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Activation, Activations, Layers
+from dnndoctor.measurements import Activation, Activations, Layers, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.activation_functions.watching import named, typical, watched, worst_by_place
 from dnndoctor.rules.naming import attribute
@@ -12,13 +12,19 @@ NORMALISING = ("softmax", "log_softmax", "softmin")
 
 @rule("ACT104", Severity.ERROR, practice="activation-functions")
 def collapsed_activations(
-    activations: Activations, layers: Layers | None, *, spread: float = 1e-3, zeros: float = 0.5
+    activations: Activations,
+    layers: Layers | None,
+    weights: Weights | None,
+    *,
+    spread: float = 1e-3,
+    zeros: float = 0.5,
 ) -> Iterator[Finding]:
     """A hidden layer puts out the same values for every sample.
 
     What it measures
         Standard deviation of one unit across samples (median over units), against the standard deviation of all
-        outputs; both at the last three watched steps and at the first three. The inputs do differ.
+        outputs; both at the last three watched steps and at the first three. The inputs do differ, and the weights of
+        the first collapsed layer are not simply all zero: that is for symmetric-weights.
 
     Why it matters
         What the layer puts out no longer depends on the input, so nothing after it can learn more than the base rate.
@@ -41,6 +47,7 @@ def collapsed_activations(
     if not _inputs_differ(activations, layers):
         raise NotApplicable("the inputs do not differ from sample to sample, or came one at a time")
     collapsed = [each for each in watched(sites, 2) if _collapsed(each, spread, zeros)]
+    collapsed = collapsed if not _zeroed(collapsed, layers, weights) else []
     if not collapsed:
         return
     # What follows a collapsed layer is collapsed too: the first one is the place to look at.
@@ -68,6 +75,12 @@ def _inputs_differ(activations: Activations, layers: Layers | None) -> bool:
     # The median feature of a sparse input is constant, and yet the samples differ: then some layer shows it.
     spreads = [activations.input_unit_std, *(each.unit_std for each in (layers.layers if layers else ()))]
     return any((each or 0) > 0 for each in (*spreads, *(site.history[-1].unit_std for site in activations.hidden())))
+
+
+def _zeroed(collapsed: list[Activation], layers: Layers | None, weights: Weights | None) -> bool:
+    layer = layers.named(collapsed[0].layer or "") if collapsed and layers else None
+    weight = weights.named(layer.weight) if layer and weights else None
+    return weight is not None and weight.max_abs == 0
 
 
 def _collapsed(site: Activation, spread: float, zeros: float) -> bool:

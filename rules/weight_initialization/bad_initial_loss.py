@@ -17,7 +17,7 @@ def bad_initial_loss(
     remark: float = 0.10,
     high: float = 0.25,
     severe: float = 1.0,
-    errors: float = 2.0,
+    errors: float = 1.0,
 ) -> Iterator[Finding]:
     """The loss before the first step is far above that of a constant guess.
 
@@ -40,7 +40,7 @@ def bad_initial_loss(
         remark: 0.10, measured on 20 sound runs: all but two at 0.025 or less, those at 0.10 and 0.165.
         high: 0.25, measured on 20 sound runs: half as much again as the largest.
         severe: 1.0, this project's choice: twice the loss of a blind guess. In regression the only band, and a remark.
-        errors: 2.0, convention: standard errors of the first batch's loss that are taken off it.
+        errors: 1.0, this project's choice: standard errors of the first batch's loss that are taken off it.
     """
     loss = losses.main
     _check(loss, losses, run)

@@ -1,30 +1,35 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Layer, Layers, Optimizers, Run
+from dnndoctor.measurements import Layer, Layers, Optimizers, Run, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.naming import attribute
+from dnndoctor.rules.weight_initialization.scale import off_scale
 
-BOUNDED = ("sigmoid", "tanh", "softsign")
+BOUNDED = ("tanh", "softsign")
 ADAPTIVE = ("adam", "adagrad", "adadelta", "rmsprop", "rprop", "lion", "adafactor", "muon")
 
 
 @rule("INI104", Severity.WARNING, practice="weight-initialization")
 def forward_variance_drift(
     layers: Layers,
+    weights: Weights | None,
     optimizers: Optimizers | None,
     run: Run | None,
     *,
     fall: float = 1e-2,
     adaptive_fall: float = 1e-3,
     growth: float = 10.0,
+    factor: float = 3.0,
 ) -> Iterator[Finding]:
     """Before the first step the signal fades, or blows up, on its way through the hidden layers.
 
     What it measures
         The standard deviation of one unit across samples (median over units, before the activation) in each hidden
         layer, against the first hidden layer's. The spread over all entries would not do: biases hold it up while
-        nothing of the input is left. Models with normalisation or skip paths between the layers are left out.
+        nothing of the input is left. Left out are models with normalisation or skip paths between the layers, hidden
+        sigmoids, which shrink any signal, and drift in the direction in which single weights are off their scale: those
+        have rules of their own.
 
     Why it matters
         Where the signal has faded the layers behind see the same for all samples, and the first steps only move biases.
@@ -40,6 +45,7 @@ def forward_variance_drift(
         fall: 1e-2, measured on digits with SGD: PyTorch's default trains at depth 5 (0.02); at depth 6 (8e-3) the loss
             after 300 steps is 20 times He's. He initialisation keeps 0.2 over 20 layers.
         adaptive_fall: 1e-3, measured on digits: Adam still trains above it, more slowly, so that it is a remark there.
+        factor: 3.0, as for mis-scaled weights.
         growth: 10.0, measured on digits: 14 times the first layer's signal made SGD diverge.
     """
     if run is not None and run.pretrained:
@@ -49,19 +55,23 @@ def forward_variance_drift(
         raise NotApplicable("fewer than two hidden layers")
     if any(each.normalized or each.residual for each in hidden):
         raise NotApplicable("normalisation layers or skip paths carry the signal")
+    if any(each.activation == "sigmoid" for each in hidden):
+        raise NotApplicable("hidden sigmoids shrink the signal by themselves")
     first = hidden[0].unit_std
     if not first or any(each.unit_std is None for each in hidden):
         raise NotExamined("the signal through the layers was not seen")
-    # A bounded activation cuts a larger signal to 1 by itself: that is saturation and no fading.
+    # A tanh cuts a larger signal to 1 by itself: that is saturation and no fading.
     level = min(first, 1.0) if hidden[0].activation in BOUNDED else first
-    drift = [(each, (each.unit_std or 0.0) / level) for each in hidden[1:]]
+    drift = [(each, each.unit_std or 0.0) for each in hidden[1:]]
     last, lowest = min(drift, key=lambda each: each[1])
-    largest = max(drift, key=lambda each: each[1])
-    if lowest < fall:
+    peak, largest = max(drift, key=lambda each: each[1])
+    off = [each.ratio for each in off_scale(layers, weights, factor) if not each.layer.output] if weights else []
+    lowest, largest = lowest / level, largest / first
+    if lowest < fall and all(ratio > 1 for ratio in off):
         remark = lowest >= adaptive_fall and _adaptive(optimizers)
         yield _finding(hidden, last, lowest, fall, Severity.INFO if remark else Severity.WARNING)
-    elif largest[1] > growth:
-        yield _finding(hidden, largest[0], largest[1], growth, Severity.WARNING)
+    elif largest > growth and all(ratio < 1 for ratio in off):
+        yield _finding(hidden, peak, largest, growth, Severity.WARNING)
 
 
 def _adaptive(optimizers: Optimizers | None) -> bool:

@@ -54,19 +54,21 @@ def mis_scaled_weights(
     small = [each for each in off if each.ratio < 1 and not each.layer.output]
     source = (activations.input_unit_std if activations else None) or 1.0
     flat = _saturated(activations, large)
+    first = next((each.unit_std for each in layers.hidden if each.unit_std), source)
     highest = max((each.layer.unit_std or 0.0 for each in large), default=0.0) / source
     if large and (flat > saturated or highest > signal_high):
         signal = Evidence("saturated share", flat, saturated) if flat > saturated else _relative(highest, signal_high)
         grave = flat > 0.80 or highest > overflow
-        yield _finding(large, "large", signal, grave)
+        yield from _findings(large, "large", signal, grave)
         return
     if not any(each.unit_std for each in layers.affine):
         if off:
             raise NotExamined("the signal through the layers was not seen")
         return
-    lowest = min((each.layer.unit_std for each in small if each.layer.unit_std is not None), default=source) / source
+    lowest = min((each.layer.unit_std for each in small if each.layer.unit_std is not None), default=source)
+    lowest /= max(source, first)
     if small and lowest < signal_low and len(layers.hidden) > 1:
-        yield _finding(small, "small", _relative(lowest, signal_low), lowest < lost)
+        yield from _findings(small, "small", _relative(lowest, signal_low), lowest < lost)
 
 
 def _relative(figure: float, expected: float) -> Evidence:
@@ -79,11 +81,20 @@ def _saturated(activations: Activations | None, large: list[Scaled]) -> float:
     return max((each.history[0].saturated_share for each in sites if each.layer in names), default=0.0)
 
 
+def _findings(off: list[Scaled], side: str, signal: Evidence, grave: bool) -> Iterator[Finding]:
+    lines: dict[object, list[Scaled]] = {}
+    for each in off:
+        place = each.weight.location or each.layer.location
+        lines.setdefault((place.file, place.line) if place else None, []).append(each)
+    for group in lines.values():
+        yield _finding(group, side, signal, grave)
+
+
 def _finding(off: list[Scaled], side: str, signal: Evidence, grave: bool) -> Finding:
     worst = max(off, key=lambda each: max(each.ratio, 1 / max(each.ratio, 1e-30)))
     kind = worst.layer.activation or "no activation"
     times = worst.ratio if side == "large" else 1 / max(worst.ratio, 1e-30)
-    many = f" (the worst of {len(off)} layers)" if len(off) > 1 else ""
+    many = f" (the worst of {len(off)} on this line)" if len(off) > 1 else ""
     effect = (
         f"{signal.value:.0%} of the units are saturated"
         if signal.name == "saturated share"

@@ -42,12 +42,19 @@ def symmetric_weights(layers: Layers, weights: Weights, *, fewest_inputs: int = 
         raise NotApplicable("no layer with more than one unit and input")
     same = [(layer, weight) for layer, weight in judged if weight.identical_rows or weight.constant]
     found = [(layer, weight) for layer, weight in same if not _sound(layer, weight, alone=len(same) == 1)]
-    if not found:
-        return
+    lines: dict[object, list[tuple[Layer, Parameter]]] = {}
+    for layer, weight in found:
+        place = weight.location or layer.location
+        lines.setdefault((place.file, place.line) if place else None, []).append((layer, weight))
+    for group in lines.values():
+        yield _finding(group)
+
+
+def _finding(found: list[tuple[Layer, Parameter]]) -> Finding:
     layer, weight = found[0]
     what = "all zero" if weight.max_abs == 0 else f"all {weight.mean:.3g}" if weight.constant else "identical rows"
-    many = f", and so are those of {len(found) - 1} more" if len(found) > 1 else ""
-    yield Finding(
+    many = f", and so are those of {len(found) - 1} more here" if len(found) > 1 else ""
+    return Finding(
         f"the initial weights of {layer.name} are {what}{many}: its {weight.shape[0]} units all learn the same",
         location=weight.location or layer.location,
         subject=weight.name,

@@ -1,10 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dnndoctor.findings import Severity
-from dnndoctor.measurements import Activation, Activations, Layer, Layers
+from dnndoctor.measurements import Activation, Activations, Layer, Layers, Parameter, Weights
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.activation_functions.collapsed_activations import collapsed_activations
 
@@ -40,6 +41,17 @@ def test_the_threshold_can_be_set(site: Site) -> None:
 
 def test_all_zero_outputs_have_collapsed(site: Site) -> None:
     assert judge(site("tanh", std=0.0, unit_std=0.0)).state is State.FINDING
+
+
+def test_all_zero_weights_are_another_rules_matter(site: Site, layer: Callable[..., Layer]) -> None:
+    weight = Parameter("fc.weight", "fc", "Linear", (64, 64), "weight", 64, 64, True, max_abs=0.0)
+    measured = {
+        Activations: Activations((site("tanh", layer="fc", std=0.0, unit_std=0.0),), 1.0),
+        Layers: Layers("Net", (layer("fc"),)),
+    }
+    assert collapsed_activations.evaluate(measured | {Weights: Weights((weight,))}).state is State.PASS
+    sound = Weights((replace(weight, max_abs=0.3),))
+    assert collapsed_activations.evaluate(measured | {Weights: sound}).state is State.FINDING
 
 
 def test_one_odd_batch_is_not_enough(site: Site) -> None:

@@ -44,6 +44,22 @@ def test_adaptive_optimizers_bear_more(net: Net, optimizer: str, last: float, se
     assert found.severity is severity
 
 
+def test_weights_off_their_scale_are_another_rules_matter(net: Net) -> None:
+    small, large = net([0.01] * 4, [1.0, 0.05, 1e-3, 0.1]), net([1.0] * 4, [1.0, 6.0, 36.0, 0.1])
+    assert forward_variance_drift.evaluate(small).state is State.PASS
+    assert forward_variance_drift.evaluate(large).state is State.PASS
+    fading_all_the_same = net([1.0] * 4, [1.0, 0.05, 1e-3, 0.1])
+    assert forward_variance_drift.evaluate(fading_all_the_same).state is State.FINDING
+
+
+def test_hidden_sigmoids_are_not_applicable(net: Net) -> None:
+    assert judge(net, [1.0, 0.1, 1e-3], activation="sigmoid").state is State.NOT_APPLICABLE
+
+
+def test_a_tanh_after_a_large_sum_is_no_growth(net: Net) -> None:
+    assert judge(net, [8.0, 11.0], activation="tanh").state is State.PASS
+
+
 def test_he_initialisation_at_depth_twenty_passes(net: Net) -> None:
     assert judge(net, [0.825 * 0.915**at for at in range(20)]).state is State.PASS
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Activation, Activations, ActivationStatistics, Run
+from dnndoctor.measurements import Activation, Activations, ActivationStatistics, Run, Weights
 from dnndoctor.rule import State
 from dnndoctor.rules.weight_initialization.mis_scaled_weights import mis_scaled_weights
 
@@ -26,7 +26,7 @@ def test_standard_normal_weights(net: Net) -> None:
     assert found.severity is Severity.WARNING
     assert found.location == Location("train.py", 9)
     assert found.subject == "fc2.weight"
-    assert "worst of 3 layers" in found.message
+    assert "worst of 3 on this line" in found.message
     assert found.evidence[0].expected == pytest.approx(1 / 8)
     assert found.evidence[1].value == pytest.approx(210)
 
@@ -37,6 +37,21 @@ def test_the_fix_has_the_layers_own_name_and_activation(net: Net) -> None:
     assert "kaiming_normal_(model.fc0.weight, nonlinearity='relu')" in str(found.fix.code)
     tanh = net([1.0, 0.125], [8.0, 1.0], layer={"activation": "tanh"}) | saturated(0.74)
     assert "xavier_uniform_(model.fc0.weight)" in str(mis_scaled_weights.evaluate(tanh).findings[0].fix)
+
+
+def test_layers_on_lines_of_their_own_are_found_on_each(net: Net, weight: Callable[..., Any]) -> None:
+    measured = net([1.0, 1.0], [8.0, 40.0])
+    other = weight("fc1", std=1.0, location=Location("train.py", 10))
+    measured[Weights] = Weights((measured[Weights].parameters[0], other))
+    found = mis_scaled_weights.evaluate(measured).findings
+    assert [(each.subject, each.location) for each in found] == [
+        ("fc0.weight", Location("train.py", 9)),
+        ("fc1.weight", Location("train.py", 10)),
+    ]
+
+
+def test_a_signal_that_fades_after_a_strong_first_layer_counts(net: Net) -> None:
+    assert state(net([DEFAULT, 0.01, 0.01, DEFAULT], [5.0, 0.4, 0.03, 0.02])) is State.FINDING
 
 
 def test_overflow_is_an_error(net: Net) -> None:
@@ -57,7 +72,7 @@ def test_small_weights_in_a_deep_net(net: Net) -> None:
     [found] = mis_scaled_weights.evaluate(net([0.01] * 4, [0.08, 0.005, 3e-4, 2e-5])).findings
     assert found.severity is Severity.WARNING
     assert "too small" in found.message
-    assert "worst of 3 layers" in found.message  # a small output layer is sound
+    assert "worst of 3 on this line" in found.message  # a small output layer is sound
 
 
 def test_a_lost_signal_is_an_error(net: Net) -> None:

@@ -32,6 +32,12 @@ def test_zero_weights(layer: Make, weight: Make) -> None:
     assert found.fix.code == "nn.init.kaiming_normal_(model.layers[0].weight)"
 
 
+def test_layers_on_lines_of_their_own_are_found_on_each(layer: Make, weight: Make) -> None:
+    there = weight("b", location=Location("train.py", 10), **ZERO)
+    found = symmetric_weights.evaluate(measured((layer("a"), weight("a", **ZERO)), (layer("b"), there))).findings
+    assert [each.location.line for each in found if each.location] == [9, 10]
+
+
 def test_constant_weights_are_named_with_their_value(layer: Make, weight: Make) -> None:
     [found] = symmetric_weights.evaluate(
         measured((layer("fc"), weight("fc", constant=True, mean=0.5, std=0.0)))
