@@ -1,0 +1,5 @@
+"""``python -m dnndoctor``."""
+
+from dnndoctor.cli import main
+
+main()

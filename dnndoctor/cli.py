@@ -1,0 +1,327 @@
+"""The commands. Every heavy import stands inside its command, so that help answers at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from dnndoctor import __version__
+from dnndoctor.config import NO_HTML, ConfigError, FailOn, OutputFormat, Settings
+from dnndoctor.select import Selection
+from dnndoctor.workspace import BadInput, check_recording, check_script, check_workspace, check_writable, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from dnndoctor.diagnosis import Diagnosis
+    from dnndoctor.rule import Rule
+
+FINE, FOUND, FAILED = 0, 1, 2
+
+# Whatever typer raises about the command line; what it is called and where it lies changes between its versions.
+UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="dnndoctor",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Finds what is wrong with a PyTorch training run and says how to mend it.",
+    epilog="Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 wrong usage or not examined.",
+)
+
+Target = Annotated[str, typer.Argument(help="A training script.", show_default=False)]
+Arguments = Annotated[list[str] | None, typer.Argument(help="Its arguments, after --.", show_default=False)]
+Recording = Annotated[str, typer.Argument(help="A recording (*.dnnrec).", show_default=False)]
+RuleName = Annotated[str, typer.Argument(help="Code or name.", show_default=False)]
+
+_SELECT = "Only these rules: code, prefix, name, practice or ALL; comma separated."
+Select = Annotated[list[str] | None, typer.Option("--select", help=_SELECT, metavar="RULES")]
+Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Not these rules.", metavar="RULES")]
+Extend = Annotated[list[str] | None, typer.Option("--extend-select", help="These rules as well.", metavar="RULES")]
+Fail = Annotated[FailOn | None, typer.Option("--fail-on", help="Least severity for exit code 1.  [default: error]")]
+Zero = Annotated[bool | None, typer.Option("--exit-zero", help="Exit with 0 although there are findings.")]
+Format = Annotated[OutputFormat | None, typer.Option(help="What standard output gets.  [default: full]")]
+File = Annotated[str | None, typer.Option("--output-file", help="Write there instead.", metavar="PATH")]
+Html = Annotated[str | None, typer.Option(help="Where the HTML report goes; none: nowhere.", metavar="PATH|none")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks on standard error.")]
+Version = Annotated[bool, typer.Option("--version", help="Say the version.")]
+
+_BUDGET = "Seconds that the examination may take.  [default: 120]"
+Budget = Annotated[float | None, typer.Option(min=1, help=_BUDGET, metavar="SECONDS")]
+_STEPS = "The script's own optimizer steps to watch.  [default: 50]"
+Steps = Annotated[int | None, typer.Option(min=1, help=_STEPS, metavar="N")]
+Seed = Annotated[int | None, typer.Option(help="Seed torch before the script starts.", metavar="N")]
+NoProbes = Annotated[bool, typer.Option("--no-probes", help="Only watch: try no other learning rate or batch size.")]
+_KEEP = "Keep what the script writes; by default the disk is put back."
+Keep = Annotated[bool | None, typer.Option("--keep-files", help=_KEEP)]
+_FAMILY = "The kind of training, if it is not recognised: gan, reinforcement, ..."
+Family = Annotated[str | None, typer.Option(help=_FAMILY, metavar="NAME")]
+
+
+@app.callback(invoke_without_command=True)
+def front(context: typer.Context, version: Version = False) -> None:
+    """Finds what is wrong with a PyTorch training run and says how to mend it."""
+    if version:
+        typer.echo(f"dnndoctor {__version__}")
+        raise typer.Exit(FINE)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Arguments of the script go after --:  dnndoctor check train.py -- --epochs 3")
+def check(
+    target: Target,
+    args: Arguments = None,
+    output_format: Format = None,
+    output_file: File = None,
+    html: Html = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    extend_select: Extend = None,
+    fail_on: Fail = None,
+    exit_zero: Zero = None,
+    budget: Budget = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    no_probes: NoProbes = False,
+    keep_files: Keep = None,
+    family: Family = None,
+    quiet: Quiet = False,
+) -> None:
+    """Examine a training script: run it, unmodified, for a few steps and judge what was measured."""
+    from dnndoctor.progress import shown
+
+    settings = _settings(
+        _overrides(select, ignore, extend_select),
+        output_format=output_format,
+        output_file=output_file,
+        html=html,
+        fail_on=fail_on,
+        exit_zero=exit_zero,
+        budget=budget,
+        steps=steps,
+        seed=seed,
+        probes=False if no_probes else None,
+        keep_files=keep_files,
+        family=family,
+    )
+    check_script(Path(target))
+    _check_outputs(settings)
+    check_workspace(Path(settings.root))
+    from dnndoctor.examination import examine
+
+    with shown(quiet=quiet) as on_progress:
+        diagnosis = examine(target, args or (), settings, on_progress=on_progress)
+    raise typer.Exit(_deliver(diagnosis, settings, quiet))
+
+
+@app.command()
+def report(
+    recording: Recording,
+    output_format: Format = None,
+    output_file: File = None,
+    html: Html = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    extend_select: Extend = None,
+    fail_on: Fail = None,
+    exit_zero: Zero = None,
+    quiet: Quiet = False,
+) -> None:
+    """Judge a recording again and report on it; nothing is run. No HTML unless --html says where."""
+    settings = _settings(
+        _overrides(select, ignore, extend_select),
+        output_format=output_format,
+        output_file=output_file,
+        html=html or NO_HTML,
+        fail_on=fail_on,
+        exit_zero=exit_zero,
+    )
+    check_recording(Path(recording))
+    _check_outputs(settings)
+    from dnndoctor.examination import rediagnose
+
+    try:
+        diagnosis = rediagnose(Path(recording), settings)
+    except ValueError as why:
+        raise BadInput(str(why)) from None
+    raise typer.Exit(_deliver(diagnosis, settings, quiet))
+
+
+@app.command()
+def rules() -> None:
+    """List the rules by practice."""
+    from dnndoctor.registry import load_rules, practices
+
+    found = load_rules().values()
+    titles = practices()
+    width = max(len(each.name) for each in found)
+    for practice in dict.fromkeys(each.practice for each in found):
+        typer.secho(f"{titles.get(practice, practice)} ({practice})", bold=True)
+        for each in (one for one in found if one.practice == practice):
+            typer.echo(f"  {each.code}  {each.severity:<7}  {each.name:<{width}}  {each.title}")
+        typer.echo()
+
+
+@app.command()
+def rule(rule: RuleName) -> None:
+    """Show a rule's manual page."""
+    from dnndoctor.registry import load_rules
+    from dnndoctor.select import nearest
+
+    by_name = {key: each for each in load_rules().values() for key in (each.code.lower(), each.name)}
+    found = by_name.get(rule.lower())
+    if found is None:
+        keys = [key for each in load_rules().values() for key in (each.code, each.name)]
+        _fail(f'no rule is called "{rule}"{nearest(rule, keys)}')
+    _page(found)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of --output-format json."""
+    import json
+
+    from dnndoctor.reports.json import schema as made
+
+    typer.echo(json.dumps(made(), indent=2))
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code; a mistake in the command line or the input is one line."""
+    try:
+        code = app(args, prog_name="dnndoctor", standalone_mode=False)
+    except UsageProblem as why:
+        _fail(_usage(why))
+    except (typer.Abort, KeyboardInterrupt):
+        _fail("interrupted")
+    except (BadInput, ConfigError) as why:
+        _fail(str(why))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; say nothing of it at exit either
+        sys.exit(FINE)
+    sys.exit(code if isinstance(code, int) else FINE)
+
+
+def _settings(overrides: Selection, **options: Any) -> Settings:
+    from dnndoctor.config import load, override
+
+    return override(load(Path()), overrides, **options)
+
+
+def _overrides(select: list[str] | None, ignore: list[str] | None, extend_select: list[str] | None) -> Selection:
+    chosen = _split(select) if select is not None else None
+    return Selection(select=chosen or None, ignore=_split(ignore), extend_select=_split(extend_select))
+
+
+def _split(values: Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def _check_outputs(settings: Settings) -> None:
+    for path in (settings.output_path, settings.html_path):
+        if path is not None:
+            check_writable(path)
+
+
+def _deliver(diagnosis: Diagnosis, settings: Settings, quiet: bool) -> int:
+    """Write the reports; gives the exit code."""
+    from dnndoctor.diagnosis import Outcome
+
+    outcome = diagnosis.target.outcome
+    empty = outcome is Outcome.NOT and not diagnosis.findings and not diagnosis.run.steps_observed
+    if not empty or settings.output_format is OutputFormat.JSON:
+        _write(_rendered(diagnosis, settings), settings.output_path)
+    if not empty and settings.html_path is not None:
+        _write_html(diagnosis, settings.html_path, Path(settings.root), quiet)
+    if not quiet:
+        for note in diagnosis.run.notes:
+            _say(note)
+    for crash in diagnosis.crashed:
+        _say(f"rule {crash.rule.code} failed, which is a fault of dnndoctor: {crash.reason}")
+    if outcome is Outcome.NOT:
+        _say(f"{diagnosis.target.path}: not examined: {diagnosis.target.reason or 'no reason was recorded'}")
+    return _exit_code(diagnosis, settings)
+
+
+def _exit_code(diagnosis: Diagnosis, settings: Settings) -> int:
+    from dnndoctor.diagnosis import Outcome
+
+    if diagnosis.crashed or diagnosis.target.outcome is Outcome.NOT:
+        return FAILED
+    found = any(each.severity and settings.fail_on.reached(each.severity) for each in diagnosis.findings)
+    return FOUND if found and not settings.exit_zero else FINE
+
+
+def _rendered(diagnosis: Diagnosis, settings: Settings) -> str:
+    color = settings.output_file is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    if settings.output_format is OutputFormat.JSON:
+        from dnndoctor.reports import json
+
+        return json.render(diagnosis)
+    from dnndoctor.reports import terminal
+
+    if settings.output_format is OutputFormat.CONCISE:
+        return terminal.concise(diagnosis, color)
+    width = shutil.get_terminal_size((100, 24)).columns
+    return terminal.full(diagnosis, width, color, Path(settings.root))
+
+
+def _write(text: str, path: Path | None) -> None:
+    text = text.rstrip("\n") + "\n"
+    if path is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        write(path, text)
+
+
+def _write_html(diagnosis: Diagnosis, path: Path, root: Path, quiet: bool) -> None:
+    from dnndoctor.reports.html import render
+
+    write(path, render(diagnosis, root))
+    if not quiet:
+        _say(f"report: {path}")
+
+
+def _page(found: Rule) -> None:
+    from dnndoctor.registry import practices
+
+    practice = practices().get(found.practice, found.practice)
+    typer.secho(f"{found.code} {found.name}", bold=True)
+    typer.echo(f"{found.severity} - {practice} ({found.practice})\n")
+    for line in found.doc.splitlines():
+        typer.secho(line, bold=bool(line) and not line[0].isspace() and not line.endswith("."))
+    typer.secho("\nSettings", bold=True)
+    typer.echo(f"    [tool.dnndoctor.rules.{found.code}]")
+    for name, default in found.thresholds.items():
+        typer.echo(f"    {name} = {_toml(default)}")
+    typer.echo(f"\n    To silence it on a line:  # dnndoctor: ignore[{found.code}]")
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
+
+
+def _usage(problem: Exception) -> str:
+    message: str = problem.format_message() if hasattr(problem, "format_message") else str(problem)
+    command = getattr(getattr(problem, "ctx", None), "info_name", None)
+    if command == "check" and message.startswith("No such option"):
+        return f"{message}; an option of the script goes after --"
+    return f"{message}; see dnndoctor --help" if command == "dnndoctor" else message
+
+
+def _say(message: str) -> None:
+    print(f"dnndoctor: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _fail(message: str) -> NoReturn:
+    _say(message)
+    sys.exit(FAILED)

@@ -1,0 +1,194 @@
+"""``[tool.dnndoctor]`` of the nearest pyproject.toml, and what the command line says over it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TYPE_CHECKING
+
+import msgspec
+
+from dnndoctor.findings import Severity
+from dnndoctor.select import EVERYTHING, Selection, UnknownSelector, known, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_HTML = "dnndoctor-report.html"
+NO_HTML = "none"
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message names file, key and the nearest known one."""
+
+
+class FailOn(StrEnum):
+    """The least severity that makes exit code 1."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    NEVER = "never"
+
+    def reached(self, severity: Severity) -> bool:
+        """Whether a finding of this severity counts."""
+        return self is not FailOn.NEVER and severity.rank <= Severity(self.value).rank
+
+
+class OutputFormat(StrEnum):
+    """What is written to standard output or ``output_file``."""
+
+    FULL = "full"
+    CONCISE = "concise"
+    JSON = "json"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """How to examine and what to say about it.
+
+    ``budget`` in seconds of wall clock; ``steps``: the user's optimizer steps to watch. ``html``: a path relative to
+    ``root``, or "none". ``thresholds``: by rule code, then by threshold. ``overrides``: the rules that the command
+    line chose. ``root``: the working directory.
+    """
+
+    select: tuple[str, ...] = (EVERYTHING,)
+    ignore: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    fail_on: FailOn = FailOn.ERROR
+    output_format: OutputFormat = OutputFormat.FULL
+    output_file: str | None = None
+    html: str = DEFAULT_HTML
+    budget: Annotated[float, msgspec.Meta(ge=1)] = 120.0
+    steps: Annotated[int, msgspec.Meta(ge=1)] = 50
+    seed: int | None = None
+    probes: bool = True
+    keep_files: bool = False
+    family: str | None = None
+    exit_zero: bool = False
+    thresholds: dict[str, dict[str, Any]] = msgspec.field(name="rules", default_factory=dict)
+    overrides: Selection = Selection()
+    root: str = "."
+
+    @property
+    def html_path(self) -> Path | None:
+        """Where the HTML report goes, or None."""
+        return None if self.html == NO_HTML else Path(self.root, self.html)
+
+    @property
+    def output_path(self) -> Path | None:
+        """Where the report goes instead of standard output, or None."""
+        return None if self.output_file is None else Path(self.root, self.output_file)
+
+
+NOT_IN_FILE = ("overrides", "root")
+
+
+def load(root: Path) -> Settings:
+    """The settings of the nearest pyproject.toml with a ``[tool.dnndoctor]`` at ``root`` or above it, or the defaults.
+
+    Raises ConfigError.
+    """
+    for folder in (root.resolve(), *root.resolve().parents):
+        file = folder / "pyproject.toml"
+        table = _table(file) if file.is_file() else None
+        if table is not None:
+            return msgspec.structs.replace(_settings(table, _short(file, root)), root=str(root))
+    return Settings(root=str(root))
+
+
+def override(settings: Settings, overrides: Selection, **options: Any) -> Settings:
+    """What the command line said over the settings; an option that is None was not given.
+
+    Raises ConfigError.
+    """
+    _check_selectors({"--select": overrides.select or (), "--ignore": overrides.ignore}, "")
+    _check_selectors({"--extend-select": overrides.extend_select}, "")
+    given = {name: value for name, value in options.items() if value is not None}
+    return msgspec.structs.replace(settings, overrides=overrides, **given)
+
+
+def _table(file: Path) -> dict[str, Any] | None:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as why:
+        raise ConfigError(f"{file}: {why}") from None
+    table = document.get("tool", {}).get("dnndoctor")
+    if table is not None and not isinstance(table, dict):
+        raise ConfigError(f"{file}: tool.dnndoctor: expected a table")
+    return table
+
+
+def _settings(table: dict[str, Any], file: str) -> Settings:
+    fields = [each.encode_name for each in msgspec.structs.fields(Settings) if each.name not in NOT_IN_FILE]
+    for key in table:
+        if key not in fields:
+            raise ConfigError(f'{file}: unknown setting "tool.dnndoctor.{key}"{nearest(key, fields)}')
+    try:
+        settings = msgspec.convert(table, Settings)
+    except msgspec.ValidationError as why:
+        raise ConfigError(f"{file}: {_readable(str(why))}") from None
+    lists = {"select": settings.select, "ignore": settings.ignore, "extend-select": settings.extend_select}
+    _check_selectors({f"tool.dnndoctor.{key}": each for key, each in lists.items()}, f"{file}: ")
+    return msgspec.structs.replace(settings, thresholds=_thresholds(settings.thresholds, file))
+
+
+def _readable(message: str) -> str:
+    what, _, where = message.partition(" - at ")
+    key = re.sub(r"\[\d*\.*\]", "", where.strip("`").removeprefix("$"))
+    if what.startswith("Invalid enum value"):
+        kind = FailOn if key == ".fail-on" else OutputFormat
+        what = f"{what}; one of {', '.join(kind)}".replace("Invalid enum value ", "unknown value ")
+    return f"tool.dnndoctor{key}: {what.replace('`', '').replace('Expected', 'expected', 1)}"
+
+
+def _check_selectors(by_key: Mapping[str, tuple[str, ...]], prefix: str) -> None:
+    if not any(each != EVERYTHING for selectors in by_key.values() for each in selectors):
+        return
+    from dnndoctor.registry import load_rules
+
+    rules = load_rules().values()
+    for key, selectors in by_key.items():
+        for each in selectors:
+            try:
+                known(each, rules)
+            except UnknownSelector as why:
+                raise ConfigError(f"{prefix}{key}: {why}") from None
+
+
+def _thresholds(tables: dict[str, dict[str, Any]], file: str) -> dict[str, dict[str, Any]]:
+    if not tables:
+        return {}
+    from dnndoctor.registry import load_rules
+
+    rules = load_rules()
+    by_name = {each.name: each for each in rules.values()} | dict(rules)
+    found: dict[str, dict[str, Any]] = {}
+    for key, table in tables.items():
+        rule = by_name.get(key)
+        if rule is None:
+            raise ConfigError(f'{file}: unknown rule "tool.dnndoctor.rules.{key}"{nearest(key, by_name)}')
+        for name, value in table.items():
+            place = f"tool.dnndoctor.rules.{key}.{name}"
+            if name not in rule.thresholds:
+                raise ConfigError(f'{file}: unknown threshold "{place}"{nearest(name, rule.thresholds)}')
+            if not _fits(value, rule.thresholds[name]):
+                kind = _kind(rule.thresholds[name])
+                raise ConfigError(f"{file}: {place}: expected {kind}, got {value!r}")
+        found.setdefault(rule.code, {}).update(table)
+    return found
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)
+
+
+def _kind(default: Any) -> str:
+    return {float: "a number", int: "a whole number", bool: "true or false"}.get(type(default), "a text")
+
+
+def _short(file: Path, root: Path) -> str:
+    return file.name if file.parent == root.resolve() else str(file)
