@@ -13,8 +13,8 @@ def symmetric_weights(layers: Layers, weights: Weights, *, fewest_inputs: int = 
 
     What it measures
         Weight matrices whose rows are identical before the first step, constant and all-zero ones included. Left out:
-        residual branches, gates, parametrized (low-rank adapters), loaded and frozen weights, depthwise convolutions,
-        and the output layer or the end of a branch if it is the only such layer.
+        the output layer, residual branches, gates, parametrized (low-rank adapters), loaded and frozen weights,
+        depthwise convolutions, and a single zero layer that no activation follows (the end of a branch).
 
     Why it matters
         Equal units get equal gradients: a layer of any width then learns what one unit could. All-zero layers before
@@ -71,7 +71,6 @@ def _finding(found: list[tuple[Layer, Parameter]]) -> Finding:
 
 
 def _sound(layer: Layer, weight: Parameter, *, alone: bool) -> bool:
-    # One zero layer that nothing bends learns from its first step on, as the layers around it are random.
-    end = alone and (layer.output or (layer.activation is None and layer.kind != "recurrent"))
-    exempt = layer.residual or layer.gate or end
+    branch_end = alone and layer.activation is None and layer.kind != "recurrent"
+    exempt = layer.residual or layer.gate or layer.output or branch_end
     return exempt or weight.loaded or weight.parametrized or not weight.trainable or grouped(layer, weight)

@@ -73,13 +73,6 @@ def test_the_zero_end_of_one_branch_passes(layer: Make, weight: Make) -> None:
     assert state(end, other) is State.FINDING
 
 
-def test_a_zero_head_passes_unless_hidden_layers_are_zero_too(layer: Make, weight: Make) -> None:
-    head = (layer("head", output=True, activation=None), weight("head", location=Location("train.py", 10), **ZERO))
-    assert state((layer("fc"), weight("fc")), head) is State.PASS
-    both = symmetric_weights.evaluate(measured((layer("fc"), weight("fc", **ZERO)), head)).findings
-    assert [each.subject for each in both] == ["fc.weight", "head.weight"]
-
-
 def test_a_depthwise_mean_filter_passes(layer: Make, weight: Make) -> None:
     blur = weight("blur", shape=(64, 1, 3, 3), fan_in=9, identical_rows=True)
     assert state((layer("blur", kind="conv"), blur)) is State.PASS
