@@ -110,8 +110,8 @@ def _node(node: Node, pen: Pen, root: Path | None) -> Iterator[str]:
         yield from pen.wrapped("; ".join(measured(each) for each in finding.evidence), equals + "measured: ", bar)
     if finding.fix:
         yield from _fix(finding.fix, pen, equals, bar)
-    for each in node.consequences:
-        yield from _consequence(each, pen, " " * margin + " ")
+    for below in node.consequences:
+        yield from _consequence(below, pen, " " * margin + " ")
 
 
 def _source(finding: Finding, pen: Pen, root: Path | None) -> tuple[int, list[str]]:

@@ -121,7 +121,7 @@ def _listed(result: Result) -> tuple[str, str, str, str]:
 
 def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     run, seen = diagnosis.run, taken(diagnosis.measurements, Run)
-    yield "Examined", sentence(f"{printable(diagnosis.target.path)}, a {diagnosis.target.kind}").rstrip(".")
+    yield "Examined", f"{printable(diagnosis.target.path)} ({printable(diagnosis.target.kind)})"
     yield "Device", printable(run.device)
     if seen and seen.accelerator:
         yield "Accelerator", printable(seen.accelerator)

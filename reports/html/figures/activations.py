@@ -10,8 +10,8 @@ from dnndoctor.reports.html.figures.figure import Figure, Measurements, highligh
 from dnndoctor.reports.words import figure as number
 
 TITLE = "Activations by layer"
-SPLIT = 420  # where the left panel ends
-GAP = 26
+SPLIT = 372  # where the left panel ends
+GAP = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from html import escape
 from dnndoctor.reports.words import figure as number
 from dnndoctor.reports.words import printable
 
-WIDTH = 640
+WIDTH = 560
 LARGEST = 1e300  # beyond it differences and products overflow
 SMALLEST = 1e-300
 MOST_ROWS = 40
 ROW = 24
-LABEL = 28  # characters of a layer's name
+LABEL = 24  # characters of a layer's name
 
 
 def finite(values: Iterable[float], *, log: bool = False) -> list[float]:

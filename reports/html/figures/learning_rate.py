@@ -62,18 +62,22 @@ def _body(sweep: LearningRateSweep) -> list[str]:
     x = Scale.fit([*rates, sweep.user_rate], LEFT, RIGHT, log=True)
     y = Scale.fit(_shown(sweep, scores), BOTTOM, TOP + 24)
     low, high = sweep.usable
-    body = [band(x(low), TOP, x(high), BOTTOM), text("usable", (x(low) + x(high)) / 2, BOTTOM - 8, "note", "middle")]
+    middle = max((x(low) + x(high)) / 2, LEFT + 110)  # clear of the axis's label
+    body = [band(x(low), TOP, x(high), BOTTOM), text("usable", middle, TOP - 8, "note", "middle")]
     if sweep.diverging_rate is not None:
         edge = x(sweep.diverging_rate)
         body.append(band(edge, TOP, RIGHT, BOTTOM, "danger"))
-        body.append(text("diverges", RIGHT - 6, BOTTOM - 8, "danger-text", "end"))
+        if middle < RIGHT - 90:
+            body.append(text("diverges", RIGHT, TOP - 8, "danger-text", "end"))
     body += [
         x_axis(x, BOTTOM, "learning rate (logarithmic)"),
         y_axis(y, LEFT, RIGHT, f"loss after {sweep.steps} steps"),
     ]
     if math.isfinite(sweep.start):
         body.append(line(LEFT, y(sweep.start), RIGHT, y(sweep.start), "reference"))
-        body.append(text("loss at the start", LEFT + 6, y(sweep.start) - 6, "note"))
+        free = x(sweep.user_rate) > (LEFT + RIGHT) / 2  # the half that the user's flag leaves
+        at, anchor = (LEFT + 6, "start") if free else (RIGHT - 6, "end")
+        body.append(text("loss at the start", at, y(sweep.start) - 6, "note", anchor))
     body += [polyline([(x(a), y(b)) for a, b in stretch]) for stretch in runs(rates, scores)]
     for rate, score in zip(rates, scores, strict=True):
         hint = f"rate {number(rate)}: {_score(score)}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dnndoctor.reports.html.figures.chart import ROW, WIDTH, line, shortened, tag, text
 
-LEFT = 212  # room for the names
+LEFT = 186  # room for the names
 RIGHT = WIDTH - 24
 TOP = 34
 

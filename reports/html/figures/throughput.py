@@ -69,7 +69,7 @@ def _body(sweep: BatchSweep) -> list[str]:
     low, high = x(sweep.knee[0]), x(sweep.knee[1])
     body = [
         band(low - 6, TOP, high + 6, BOTTOM),
-        text("bend", (low + high) / 2, BOTTOM - 8, "note", "middle"),
+        text("bend", max((low + high) / 2, LEFT + 100), TOP - 8, "note", "middle"),
         x_axis(x, BOTTOM, "batch size (logarithmic)"),
         y_axis(y, LEFT, RIGHT, "samples per second"),
     ]

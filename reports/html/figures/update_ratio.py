@@ -74,7 +74,7 @@ def _body(points: list[Quantiles]) -> list[str]:
     median = [(x(step), y(middle)) for step, _, middle, _ in points]
     body = [
         x_axis(x, BOTTOM, "optimizer step"),
-        y_axis(y, LEFT, RIGHT, "update / weight (logarithmic); median, and 80 % of the parameters"),
+        y_axis(y, LEFT, RIGHT, "update / weight (logarithmic): median, 80 % of the parameters"),
         line(LEFT, y(CUSTOMARY), RIGHT, y(CUSTOMARY), "reference"),
         text("customary", RIGHT - 4, y(CUSTOMARY) - 6, "note", "end"),
         ribbon([(x(s), y(high)) for s, _, _, high in points], [(x(s), y(low)) for s, low, _, _ in points]),

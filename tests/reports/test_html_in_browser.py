@@ -1,0 +1,83 @@
+"""The page in a real browser: offline, without JavaScript, light, dark, printed and on a phone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+from dnndoctor.diagnosis import Diagnosis
+from dnndoctor.reports import html
+
+api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+QUIET = ("first-run", "background-networking", "component-update", "sync")
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{each}" for each in QUIET[1:])]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["api.Browser"]:
+    with api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=["sick", "hostile", "unseen"])
+def page_file(request: pytest.FixtureRequest, tmp_path: Path, folder: Path) -> Path:
+    diagnosis: Diagnosis = request.getfixturevalue(request.param)
+    file = tmp_path / "report.html"
+    file.write_text(html.render(diagnosis, folder), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("scripts", [False, True])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_opens_without_a_request_or_a_complaint(
+    browser: "api.Browser", page_file: Path, scheme: str, scripts: bool
+) -> None:
+    context = browser.new_context(java_script_enabled=scripts, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    requests: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.goto(page_file.as_uri())
+    assert page.locator("h1").is_visible()
+    assert requests == [page_file.as_uri()]
+    assert complaints == []  # a breach of the policy is one, too
+    context.close()
+
+
+def color(page: "api.Page", selector: str, what: str) -> str:
+    return str(page.locator(selector).first.evaluate(f"each => getComputedStyle(each).{what}"))
+
+
+def test_dark_and_print_have_colors_of_their_own(
+    browser: "api.Browser", sick: Diagnosis, folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(html.render(sick, folder), encoding="utf-8")
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert color(page, "body", "backgroundColor") == "rgb(21, 24, 27)"
+    assert color(page, "svg .dot", "fill") == "rgb(125, 180, 238)"
+    page.emulate_media(media="print")
+    assert color(page, "body", "backgroundColor") == "rgb(255, 255, 255)"
+    page.emulate_media(media="print", color_scheme="light")
+    assert page.locator("figure details table").first.bounding_box() is not None
+    assert len(page.pdf()) > 10_000
+    context.close()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_page_scrolls_sideways(browser: "api.Browser", page_file: Path, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
