@@ -18,7 +18,7 @@ class ActivationStatistics:
     ``unit_std``: standard deviation across samples of one unit, median over units. ``max_abs`` is exact.
     ``zero_share``: exact zeros among the entries. ``saturated_share``: entries whose local slope is under 5 %
     of the function's largest (bounded functions only, else 0). ``dead_share``: units that were never active
-    in any of the ``pooled`` samples seen up to and with this step, for functions with an exact zero side.
+    in any of the last ``pooled`` samples, this step's included, for functions with an exact zero side.
     ``histogram``: counts in 32 equal bins between ``low`` and ``high``.
     """
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dnndoctor.observe import names, sampling
 from dnndoctor.observe.forward import Operation, Watched
 
+WINDOW = 300  # a unit active in 1 % of samples is silent in 299 of them with p = 0.05
 ZERO_SIDED = frozenset(("relu", "relu6", "threshold", "hardshrink", "softshrink"))
 
 
@@ -37,11 +38,10 @@ def saturated(name: str, sample: NDArray[np.float32]) -> float:
 
 
 class ActivationRows:
-    """Makes the rows of the ``activation`` table; remembers which units were ever active."""
+    """Makes the rows of the ``activation`` table; remembers which units were active of late."""
 
     def __init__(self) -> None:
-        self._ever: dict[int, NDArray[np.bool_]] = {}
-        self._pooled: dict[int, int] = {}
+        self._active: dict[int, list[tuple[NDArray[np.bool_], int]]] = {}
 
     def rows(self, step: int, watched: Watched, operations: list[Operation]) -> list[dict[str, Any]]:
         """One row per sampled operation of the step."""
@@ -69,13 +69,15 @@ class ActivationRows:
         }
 
     def _dead(self, index: int, sample: NDArray[np.float32]) -> tuple[float, int]:
+        """Share of units that were silent over the last ``WINDOW`` samples, so that late deaths show too."""
         active = (sample != 0).any(axis=0)
-        before = self._ever.get(index)
-        if before is not None and before.shape == active.shape:
-            active = active | before
-        self._ever[index] = active
-        self._pooled[index] = self._pooled.get(index, 0) + len(sample)
-        return float(1 - active.mean()) if active.size else 0.0, self._pooled[index]
+        window = [each for each in self._active.get(index, []) if each[0].shape == active.shape]
+        window.append((active, len(sample)))
+        while sum(rows for _, rows in window[1:]) >= WINDOW:
+            window.pop(0)
+        self._active[index] = window
+        ever = np.logical_or.reduce([each for each, _ in window])
+        return float(1 - ever.mean()) if ever.size else 0.0, sum(rows for _, rows in window)
 
 
 def _fetch(samples: dict[int, torch.Tensor]) -> dict[int, NDArray[np.float32]]:

@@ -35,6 +35,8 @@ def scan(watch: Watch) -> None:
         targets = _from_batches(watch)
     random.restore()
     if not shuffled and len(targets) < 2:
+        missing = "no targets with one value per sample were seen, or every step takes all samples"
+        watch.writer.put("probe", {"name": "sample-order", "facts": {"missing": missing}})
         return
     row = {"scanned": len(targets), "source": source, "shuffled": shuffled, **_likeness(np.asarray(targets))}
     watch.writer.put("probe", {"name": "sample-order", "facts": {**row, "location": location}})
@@ -42,7 +44,8 @@ def scan(watch: Watch) -> None:
 
 def _from_dataset(dataset: Any) -> list[float]:
     """The last scalar of each item, at consecutive indices in a few evenly spaced runs."""
-    length, deadline, found = len(dataset), time.perf_counter() + SECONDS, []
+    length, deadline = len(dataset), time.perf_counter() + SECONDS
+    found: list[float] = []
     runs = 1 if length <= SAMPLES else 8
     per_run = min(length, SAMPLES) // runs
     for run in range(runs):
@@ -74,10 +77,15 @@ def _target(item: Any) -> float | None:
 
 
 def _from_batches(watch: Watch) -> list[float]:
-    """The watched targets, where there is one per sample; tokens of one text follow each other by nature."""
+    """The watched targets, where there is one per sample; tokens of one text follow each other by nature.
+
+    Empty where every step takes the same samples: then there is no order.
+    """
     size = watch.typical_batch()
     for fed in watch.fed.values():
         if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1 and fed.shape[0] == size:
+            if len(fed.rows) > 1 and all(np.array_equal(rows, fed.rows[0]) for rows in fed.rows):
+                return []
             return [float(each) for rows in fed.rows for each in rows[:, 0]]
     return []
 

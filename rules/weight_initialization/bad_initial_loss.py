@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 from math import isfinite, log
 
+import numpy as np
+
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Loss, Losses, Run
+from dnndoctor.measurements import Loss, Losses, Run, Steps
 from dnndoctor.rule import rule
 from dnndoctor.rules.naming import attribute
 
@@ -13,11 +15,13 @@ CLASSIFICATION = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_c
 def bad_initial_loss(
     losses: Losses,
     run: Run | None,
+    steps: Steps | None = None,
     *,
     remark: float = 0.10,
     high: float = 0.25,
     severe: float = 1.0,
     errors: float = 1.0,
+    soon: int = 10,
 ) -> Iterator[Finding]:
     """The loss before the first step is far above that of a constant guess.
 
@@ -25,6 +29,7 @@ def bad_initial_loss(
         The loss of the first batch, less its sampling error, relative to that of the best constant guess: for classes
         the larger of ln(classes) and the targets' entropy. Only for a plain mean loss with nothing added, and for
         weights that were not loaded. In regression it is a remark at most: unscaled targets alone lift the loss.
+        So it is where the first steps already made up for it.
 
     Why it matters
         A model that is confidently wrong before it has seen anything spends its first steps unlearning that.
@@ -41,6 +46,7 @@ def bad_initial_loss(
         high: 0.25, measured on 20 sound runs: half as much again as the largest.
         severe: 1.0, this project's choice: twice the loss of a blind guess. In regression the only band, and a remark.
         errors: 1.0, this project's choice: standard errors of the first batch's loss that are taken off it.
+        soon: 10, this project's choice: steps by which a loss that is down again did no harm.
     """
     loss = losses.main
     _check(loss, losses, run)
@@ -51,6 +57,7 @@ def bad_initial_loss(
     excess = loss.value * (1 - errors * loss.spread) / reference - 1
     if not isfinite(excess) or excess <= (remark if classes else severe):
         return
+    remarkable = not classes or _gone(steps, reference * (1 + remark), soon)
     band = Severity.ERROR if excess > severe else Severity.WARNING if excess > high else Severity.INFO
     yield Finding(
         f"the loss starts at {loss.value:.3g}, {loss.value / reference:.2g} times a constant guess's {reference:.3g}",
@@ -58,8 +65,14 @@ def bad_initial_loss(
         subject=loss.output_layer,
         evidence=(Evidence("initial loss", loss.value, reference), Evidence("relative excess", excess, remark)),
         fix=_fix(loss, classes),
-        severity=band if classes else Severity.INFO,
+        severity=Severity.INFO if remarkable else band,
     )
+
+
+def _gone(steps: Steps | None, limit: float, soon: int) -> bool:
+    """The median loss of the steps up to twice ``soon`` is that of a constant guess, or less."""
+    early = steps.loss[soon : 2 * soon] if steps is not None else np.zeros(0)
+    return len(early) >= soon // 2 and float(np.median(early)) <= limit
 
 
 def _check(loss: Loss, losses: Losses, run: Run | None) -> None:

@@ -1,10 +1,11 @@
 from math import log
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Loss, Losses, Run
+from dnndoctor.measurements import Loss, Losses, Run, Steps
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.weight_initialization.bad_initial_loss import bad_initial_loss
 
@@ -95,3 +96,15 @@ def test_a_loss_that_is_not_finite_is_another_rules_matter() -> None:
 def test_several_losses_are_not_applicable() -> None:
     one = Loss("cross_entropy", None, 99.0, classes=10, best_constant=BLIND)
     assert bad_initial_loss.evaluate({Losses: Losses((one, one))}).state is State.NOT_APPLICABLE
+
+
+def test_a_loss_that_is_down_again_within_a_few_steps_is_a_remark() -> None:
+    loss = Losses((Loss("cross_entropy", None, 3 * BLIND, classes=10, best_constant=BLIND),))
+    for after, severity in ((1.2, Severity.INFO), (3 * BLIND, Severity.ERROR)):
+        [found] = bad_initial_loss.evaluate({Losses: loss, Steps: _steps([3 * BLIND] * 10 + [after] * 40)}).findings
+        assert found.severity is severity
+
+
+def _steps(losses: list[float]) -> Steps:
+    zeros = np.zeros(len(losses))
+    return Steps(np.arange(len(losses)), np.asarray(losses), zeros, zeros, zeros)
