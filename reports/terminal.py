@@ -62,8 +62,9 @@ def full(diagnosis: Diagnosis, console_width: int = 100, color: bool = False, ro
     if diagnosis.practices:
         blocks.append("\n".join(_practices(diagnosis.practices, pen)))
     crashed = [
-        f"{each.rule.code} {each.rule.name} crashed, a bug of dnndoctor: {one_line(each.reason or '')}"
+        line
         for each in diagnosis.crashed
+        for line in pen.wrapped(f"{each.rule.code} crashed, a bug of dnndoctor: {each.reason or ''}", "", "  ")
     ]
     blocks += ["\n".join(crashed)] if crashed else []
     blocks.append("\n".join(pen.wrapped(summary(diagnosis), "", "")))
@@ -152,10 +153,12 @@ def _practices(practices: tuple[Practice, ...], pen: Pen) -> Iterator[str]:
     column = max(width(each.title) for each in practices)
     for each in practices:
         glyph = GLYPHS[each.verdict]
-        head = f"{pen.paint(glyph, glyph)}{' ' * (4 - len(glyph))}  {printable(each.title)}"
+        head = f"{glyph:<4}  {printable(each.title)}{' ' * (column - width(each.title))}  "
         unjudged = each.verdict in (Verdict.NOT_EXAMINED, Verdict.NOT_APPLICABLE)
         reason = one_line(each.reason or "") if unjudged else _codes(each)
-        yield f"{head}{' ' * (column - width(each.title))}  {_with_label(each.verdict, reason)}".rstrip()
+        lines = pen.wrapped(_with_label(each.verdict, reason), head, " " * len(head)) or [head.rstrip()]
+        yield pen.paint(glyph, glyph) + lines[0][len(glyph) :]
+        yield from lines[1:]
 
 
 def _with_label(verdict: Verdict, reason: str) -> str:

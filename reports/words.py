@@ -109,7 +109,7 @@ def figure(value: float) -> str:
         return f"{int(value):,}"
     if 1000 <= abs(value) < 1e6:
         return f"{value:,.0f}"
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:.3g}".replace("e-0", "e-").replace("e+", "e").replace("e0", "e")
 
 
 def with_unit(value: float, unit: str | None) -> str:

@@ -4,11 +4,13 @@ from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dnndoctor.diagnosis import Diagnosis
 from dnndoctor.reports.html.page import page
+from dnndoctor.reports.words import printable
 
 
 def render(diagnosis: Diagnosis, root: Path | None = None) -> str:
@@ -26,9 +28,15 @@ def _environment() -> Environment:
         loader=PackageLoader("dnndoctor.reports.html"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _shown(value: Any) -> Any:
+    """Whatever an expression yields, made harmless; markup (``__html__``) was made of harmless text."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 @cache

@@ -103,7 +103,7 @@ def test_any_rate_sweep_can_be_drawn(
 def test_any_batch_sweep_can_be_drawn(trials: list[tuple[int, float, float, float]], size: int) -> None:
     columns = [np.array([each[i] for each in trials], dtype=np.float64) for i in (1, 2, 3)]
     sizes = np.array([each[0] for each in trials], dtype=np.int64)
-    sweep = BatchSweep(sizes, *columns, size, (size, size * 2), "knee")
+    sweep = BatchSweep(sizes, columns[0], columns[1], columns[2], size, (size, size * 2), "knee")
     assert len(sound({BatchSweep: sweep})) == bool(trials)
 
 
