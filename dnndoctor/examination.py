@@ -122,5 +122,3 @@ def _relative(path: Path | None, root: Path) -> str | None:
         return None
     full = path.resolve()
     return str(full.relative_to(root)) if full.is_relative_to(root) else str(path)
-
-

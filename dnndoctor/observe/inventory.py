@@ -64,8 +64,8 @@ def parameter_rows(watch: Watch) -> list[dict[str, Any]]:
     holders = {i: (each.index, each.rate()) for each in watch.optimizers for i in each.held}
     named = list(watch.modules.named_parameters())
     rows = []
-    for number, (name, short, module, parameter) in enumerate(named):
-        rows.append(_row(watch, number, (name, short, module, parameter), holders.get(id(parameter))))
+    for number, one in enumerate(named):
+        rows.append(_row(watch, number, one, holders.get(id(one[3]))))
     known = {id(p) for _, _, _, p in named}
     for each in watch.optimizers:
         for parameter in each.parameters():

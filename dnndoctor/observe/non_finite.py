@@ -14,9 +14,7 @@ from dnndoctor.observe.forward import ForwardWatch, Operation
 MASKS = frozenset(("masked_fill", "where", "full", "full_like", "new_full", "triu", "tril", "add", "sub"))
 
 
-def find_first(
-    forward: ForwardWatch, fed: dict[str, Fed], step: int, what: str, losses: list[float]
-) -> dict[str, Any]:
+def find_first(forward: ForwardWatch, fed: dict[str, Fed], step: int, what: str, losses: list[float]) -> dict[str, Any]:
     """One row for the ``event`` table: phase, operation, place and the range of its finite input.
 
     ``what`` came out non-finite: "loss" (look into the forward pass) or "gradient" (look there, then at the backward).

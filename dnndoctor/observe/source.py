@@ -84,7 +84,9 @@ def variable_names(values: dict[int, object]) -> dict[int, str]:
                 if id(value) in values:
                     found.setdefault(id(value), name)
                 elif isinstance(value, (list, tuple)) and len(value) < 1000:
-                    found.update({id(v): f"{name}[{i}]" for i, v in enumerate(value) if id(v) in values and id(v) not in found})
+                    found.update(
+                        {id(v): f"{name}[{i}]" for i, v in enumerate(value) if id(v) in values and id(v) not in found}
+                    )
         frame = frame.f_back
     return found
 

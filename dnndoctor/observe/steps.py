@@ -130,5 +130,6 @@ def _norms(parameters: list[torch.Tensor]) -> list[float]:
     return [float(torch.linalg.vector_norm(_dense(p.grad))) if p.grad is not None else 0.0 for p in parameters]
 
 
-def _dense(grad: Any) -> torch.Tensor:
+def _dense(grad: torch.Tensor | None) -> torch.Tensor:
+    assert grad is not None
     return grad.coalesce().values() if grad.is_sparse else grad

@@ -118,9 +118,7 @@ class Watch:
         trainable = any(p.requires_grad and (not held or id(p) in held) for p in module.parameters())
         where = caller()
         model = self.modules.path(module) or type(module).__name__
-        self._pass = Pass(
-            model, where, gradients, loader, identity(tensors), trainable, module.training
-        )
+        self._pass = Pass(model, where, gradients, loader, identity(tensors), trainable, module.training)
         self.passes.open(self._pass)
         if gradients and self.deep and tensors:
             self._name_parameters()
@@ -484,12 +482,7 @@ def _loader_row(facts: LoaderFacts) -> dict[str, Any]:
 
 
 def _pass_row(index: int, group: Any) -> dict[str, Any]:
-    facts = {
-        key: getattr(group, key)
-        for key in ("model", "gradients", "loader", "trained", "trainable", "training")
-    }
+    facts = {key: getattr(group, key) for key in ("model", "gradients", "loader", "trained", "trainable", "training")}
     facts |= {key: list(getattr(group, key)) for key in ("active", "inactive", "inactive_trained")}
     facts |= {"passes": group.count, "distinct": len(group.batches)}
     return {"id": index, "location": group.location, "facts": facts}
-
-

@@ -111,7 +111,9 @@ def _forward_backward(module: nn.Module, args: Any, kwargs: Any) -> None:
     with torch.enable_grad():
         output = module(*args, **kwargs)
         outputs = [
-            t for t in tree_leaves(_open(output)) if isinstance(t, torch.Tensor) and t.requires_grad and t.is_floating_point()
+            t
+            for t in tree_leaves(_open(output))
+            if isinstance(t, torch.Tensor) and t.requires_grad and t.is_floating_point()
         ]
         parameters = [p for p in module.parameters() if p.requires_grad]
         if outputs and parameters:

@@ -92,7 +92,14 @@ def _from_batches(watch: Watch) -> list[float]:
 
 def _likeness(values: NDArray[np.float64]) -> dict[str, Any]:
     if len(values) < 2 or not np.isfinite(values).all():
-        return {"classes": 0, "same_neighbour": 0.0, "expected_same": 0.0, "correlation": 0.0, "z": 0.0, "sorted": False}
+        return {
+            "classes": 0,
+            "same_neighbour": 0.0,
+            "expected_same": 0.0,
+            "correlation": 0.0,
+            "z": 0.0,
+            "sorted": False,
+        }
     distinct, counts = np.unique(values, return_counts=True)
     steps = np.diff(values)
     ordered = bool(len(distinct) > 1 and ((steps >= 0).all() or (steps <= 0).all()))
@@ -114,5 +121,3 @@ def _likeness(values: NDArray[np.float64]) -> dict[str, Any]:
         "z": float(z),
         "sorted": ordered,
     }
-
-

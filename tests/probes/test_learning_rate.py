@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from dnndoctor.probes.learning_rate import LearningRateProbe, ladder
 
 
-def sweep(curve: Callable[[float, int], float], user_rate: float, optimizer: str = "SGD", budget: int = 2000) -> LearningRateProbe:
+def sweep(
+    curve: Callable[[float, int], float], user_rate: float, optimizer: str = "SGD", budget: int = 2000
+) -> LearningRateProbe:
     probe = LearningRateProbe(user_rate, optimizer, budget)
     step, verdict = 0, "next"
     while verdict != "done":
