@@ -72,6 +72,11 @@ class Aside:
         self._account.add(Entry(kind="lost", path=path, note=why))
 
     def _note(self, path: str, *, copy: bool) -> None:
+        parent = os.path.dirname(path)
+        self._note_path(parent, copy=False)  # a folder's own time changes with its entries
+        self._note_path(path, copy=copy)
+
+    def _note_path(self, path: str, *, copy: bool) -> None:
         if path in self._noted or self._is_ours(path):
             return
         ancestors = _ancestors(path)
@@ -81,27 +86,12 @@ class Aside:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             status = None
-        if ancestors and ancestors[0] not in self._noted:
-            self._note_folder(ancestors[0])
         # Below a folder that was noted as a whole, what was not noted then is new, whoever made it.
         if status is None or any(each in self._complete for each in ancestors):
             self._account.add(Entry(kind="absent", path=path))
             self._absent.add(path)
         else:
             self._note_present(path, status, copy)
-        self._noted.add(path)
-
-    def _note_folder(self, path: str) -> None:
-        """A folder's own time changes with its entries."""
-        try:
-            status = os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        if any(each in self._complete for each in _ancestors(path)):
-            self._account.add(Entry(kind="absent", path=path))
-            self._absent.add(path)
-        else:
-            self._account.add(entry("dir", path, status))
         self._noted.add(path)
 
     def _note_present(self, path: str, status: os.stat_result, copy: bool) -> None:

@@ -23,8 +23,8 @@ class Entry:
     """One path as it was.
 
     ``kind``: "absent", "file", "symlink", "dir"; "overlaid" (nothing below ``path`` reaches the disk), "lost"
-    (``note`` says why it could not be looked after). ``aside``: name of the copy. ``dev``, ``ino``, ``ctime_ns``: as they
-    were when the original was put aside; where they are still the same, nothing happened to the file.
+    (``note`` says why it could not be looked after). ``aside``: name of the copy. ``dev``, ``ino``, ``ctime_ns``: as
+    they were when the original was put aside; where they are still the same, nothing happened to the file.
     """
 
     kind: str

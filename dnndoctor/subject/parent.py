@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +81,7 @@ def run_subject(
 ) -> SubjectResult:
     """Run the script, watched, for at most ``budget`` seconds, and put everything back.
 
-    ``scratch``: an empty folder that the caller throws away; ``recording`` lies in it, as what the child writes elsewhere
+    ``scratch``: an empty folder that the caller throws away. ``recording`` lies in it: what the child writes elsewhere
     is undone. ``on_progress`` gets phase, step, total and the seconds left, also where nothing new is known. After the
     budget the child has ``grace`` seconds to end by itself.
     """
