@@ -64,7 +64,8 @@ class _Desk:
     def card(self, node: Node) -> Card:
         finding, at, fix = node.finding, node.finding.location, node.finding.fix or Fix("")
         rule = self._rules.get(finding.rule)
-        manual = sections(rule.doc if rule else "")
+        repeated = finding.rule in self._numbers  # the manual's words stand at the rule's first finding
+        manual = sections(rule.doc if rule and not repeated else "")
         figure = self._figure(finding)
         mine = figure is not None and figure.id not in self._dealt
         if figure and mine:

@@ -11,7 +11,7 @@ from dnndoctor.reports.words import printable
 WIDTH = 560
 LARGEST = 1e300  # beyond it differences and products overflow
 SMALLEST = 1e-300
-MOST_ROWS = 40
+MOST_ROWS = 24
 ROW = 24
 LABEL = 24  # characters of a layer's name
 
