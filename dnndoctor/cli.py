@@ -17,10 +17,12 @@ from dnndoctor.workspace import BadInput, check_recording, check_script, check_w
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
     from dnndoctor.diagnosis import Diagnosis
     from dnndoctor.rule import Rule
 
 FINE, FOUND, FAILED = 0, 1, 2
+INTERRUPTED = 130  # what newer versions of typer make of Ctrl-C
 
 # Whatever typer raises about the command line; what it is called and where it lies changes between its versions.
 UsageProblem: type[Exception] = typer.BadParameter.__mro__[2]
@@ -207,6 +209,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away; say nothing of it at exit either
         sys.exit(FINE)
+    if code == INTERRUPTED:
+        _fail("interrupted")
     sys.exit(code if isinstance(code, int) else FINE)
 
 
@@ -241,7 +245,8 @@ def _deliver(diagnosis: Diagnosis, settings: Settings, quiet: bool) -> int:
         _write(_rendered(diagnosis, settings), settings.output_path)
     if not empty and settings.html_path is not None:
         _write_html(diagnosis, settings.html_path, Path(settings.root), quiet)
-    if not quiet:
+    shows_notes = settings.output_format is OutputFormat.FULL and not empty
+    if not quiet and not shows_notes:
         for note in diagnosis.run.notes:
             _say(note)
     for crash in diagnosis.crashed:

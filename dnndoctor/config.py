@@ -6,7 +6,7 @@ import re
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -114,7 +114,10 @@ def _table(file: Path) -> dict[str, Any] | None:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as why:
         raise ConfigError(f"{file}: {why}") from None
-    table = document.get("tool", {}).get("dnndoctor")
+    tool = document.get("tool", {})
+    if not isinstance(tool, dict):
+        raise ConfigError(f"{file}: tool: expected a table")
+    table = tool.get("dnndoctor")
     if table is not None and not isinstance(table, dict):
         raise ConfigError(f"{file}: tool.dnndoctor: expected a table")
     return table

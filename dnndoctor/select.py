@@ -9,6 +9,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
     from dnndoctor.config import Settings
     from dnndoctor.rule import Rule
 

@@ -12,11 +12,11 @@ import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from io import StringIO
+from typing import TYPE_CHECKING
 
 from dnndoctor.registry import load_rules
 from dnndoctor.rule import Result, State
 from dnndoctor.select import UnknownSelector, exactness, known
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dnndoctor.findings import Finding
@@ -25,17 +25,22 @@ ReadSource = Callable[[str], str | None]
 
 COMMENT = re.compile(r"#\s*dnndoctor:\s*(?P<kind>ignore-file|ignore)(?![\w-])(?:\s*\[(?P<rules>[^\]]*)\])?")
 ANY = "*"
+FILE = "ignore-file"
 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """One suppression comment; ``selectors`` is ("*",) where it names no rule."""
+    """One suppression comment; ``selectors`` is ("*",) where it names no rule.
+
+    ``lines`` are those that it covers; ``whole_file``: it covers every one, which it must stand at the top to do.
+    """
 
     file: str
     line: int
+    kind: str
     whole_file: bool
     selectors: tuple[str, ...]
-    lines: range  # the lines that it covers, unless it covers the file
+    lines: range
 
     def covers(self, finding: Finding, target: str | None) -> bool:
         """Whether the finding lies where this comment speaks."""
@@ -142,10 +147,9 @@ def _parse(source: str) -> ast.Module | None:
 def _comment(file: str, token: tokenize.TokenInfo, match: re.Match[str], tree: ast.Module | None) -> Comment:
     line = token.start[0]
     named = tuple(each.strip() for each in (match["rules"] or "").split(",") if each.strip())
-    at_top = match["kind"] == "ignore-file" and line < _first_statement(tree)
-    if match["kind"] == "ignore-file" and not at_top:
-        return Comment(file, line, False, named or (ANY,), range(0))  # covers nothing, so it is reported as unused
-    return Comment(file, line, at_top, named or (ANY,), statement_lines(tree, line))
+    whole_file = match["kind"] == FILE and line < _first_statement(tree)
+    lines = range(0) if match["kind"] == FILE else statement_lines(tree, line)
+    return Comment(file, line, match["kind"], whole_file, named or (ANY,), lines)
 
 
 def _first_statement(tree: ast.Module | None) -> float:
@@ -166,8 +170,12 @@ def _unused(comment: Comment, used: set[tuple[Comment, str]], judged: Callable[[
         if (comment, selector) in used:
             continue
         place = f"{comment.file}:{comment.line}"
+        what = comment.kind if selector == ANY else f"{comment.kind}[{selector}]"
+        if comment.kind == FILE and not comment.whole_file:
+            yield f"{place}: {what} stands below the first statement, where it has no effect"
+            continue
         if selector == ANY:
-            yield f"{place}: this dnndoctor comment silences nothing"
+            yield f"{place}: {what} silences nothing"
             continue
         try:
             meant = known(selector, load_rules().values())
@@ -175,7 +183,7 @@ def _unused(comment: Comment, used: set[tuple[Comment, str]], judged: Callable[[
             yield f"{place}: in a dnndoctor comment {why}"
             continue
         if any(judged(each.code) for each in meant):
-            yield f"{place}: ignore[{selector}] silences nothing"
+            yield f"{place}: {what} silences nothing"
 
 
 def _without(result: Result, kept: tuple[Finding, ...]) -> Result:
