@@ -11,6 +11,7 @@ import ctypes
 import errno
 import functools
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def enter_overlay(cwd: str, extra_dirs: Iterable[str], scratch: str) -> bool:
     global _active
     if sys.platform != "linux" or _threads() > 1:
         return False
+    cwd = os.path.abspath(cwd)
     try:
         folders = _folders(cwd, extra_dirs)
         layers = Layers(folders, tuple(_through(folders, scratch)), os.geteuid() != 0)
@@ -63,7 +65,8 @@ def enter_overlay(cwd: str, extra_dirs: Iterable[str], scratch: str) -> bool:
         return False
     if not folders:
         return False
-    for in_memory in (False, True):
+    # An upper layer below its own lower one would be seen through itself.
+    for in_memory in (True,) if _below(os.path.realpath(scratch), folders) else (False, True):
         enter = functools.partial(_enter, layers, cwd, scratch, in_memory)
         if _succeeds_in_fork(functools.partial(enter, "trial")):
             enter("layers")
@@ -125,12 +128,18 @@ def _through(folders: tuple[str, ...], scratch: str) -> Iterator[str]:
     """Folders that keep showing the disk: ours, and other file systems, which an overlay would hide."""
     ours = [os.path.realpath(scratch), *(os.path.join(each, ".dnndoctor") for each in folders)]
     yield from (each for each in ours if _below(each, folders) and os.path.isdir(each))
-    for line in open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape"):  # noqa: SIM115
-        point = line.split()[4].encode("utf-8", "surrogateescape").decode("unicode_escape")
+    for point in _mount_points():
         if _below(point, folders) and point not in folders:
             if not os.path.isdir(point):
                 raise OSError(errno.EOPNOTSUPP, "a mounted file lies below", point)
             yield point
+
+
+def _mount_points() -> Iterator[str]:
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file:
+            # Blanks in the name are written as octal escapes.
+            yield os.fsdecode(re.sub(rb"\\(\d{3})", lambda found: bytes([int(found[1], 8)]), line.split()[4]))
 
 
 def _succeeds_in_fork(attempt: Callable[[], None]) -> bool:
@@ -157,23 +166,16 @@ def _enter(layers: Layers, cwd: str, scratch: str, in_memory: bool, name: str) -
     os.makedirs(base, exist_ok=True)
     if in_memory:
         _mount("tmpfs", base, "tmpfs", 0)
-    held = list(_hold(layers, base))
+    held = {point: os.open(point, os.O_PATH | os.O_DIRECTORY) for point in sorted(layers.through)}
     for number, folder in enumerate(layers.folders):
         _overlay(folder, os.path.join(base, str(number)), layers.user_namespace)
-    for copy, point in held:
-        _mount(copy, point, None, MS_BIND | MS_REC)
+    for point, descriptor in held.items():
+        _mount(f"/proc/self/fd/{descriptor}", point, None, MS_BIND | MS_REC)
+        os.close(descriptor)
     os.chdir(cwd)  # the old working directory is below the overlay
     _can_write(layers.folders)
     if layers.user_namespace:
         _drop_capabilities()
-
-
-def _hold(layers: Layers, base: str) -> Iterator[tuple[str, str]]:
-    for number, point in enumerate(sorted(layers.through)):
-        copy = os.path.join(base, f"through-{number}")
-        os.makedirs(copy)
-        _mount(point, copy, None, MS_BIND | MS_REC)
-        yield copy, point
 
 
 def _overlay(folder: str, base: str, user_namespace: bool) -> None:
