@@ -5,9 +5,12 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Tree = dict[str, tuple[object, ...]]
 GUARD = """

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ CASES = {
     "new": "open('new.txt', 'w').write('x')",
     "new folders": "import os; os.makedirs('runs/a/b'); open('runs/a/b/events', 'w').write('x')",
     "a lock, made for reading": "import os; os.open('lock', os.O_RDONLY | os.O_CREAT)",
-    "in another thread": "import threading as t; x = t.Thread(target=lambda: open('best.pt', 'w')); x.start(); x.join()",
+    "in another thread": "from threading import *; t = Thread(target=lambda: open('best.pt', 'w')); t.start(); t.join()",
     "in a fork": "import os\nif os.fork() == 0:\n    open('best.pt', 'w').write('x'); os._exit(0)\nos.wait()",
     "numpy": "import numpy; numpy.zeros(3).tofile('best.pt'); numpy.save('a.npy', numpy.zeros(3))",
     "memory map": "import numpy; numpy.memmap('best.pt', mode='r+', dtype='u1')[:] = 7",
@@ -114,8 +115,6 @@ def test_reading_and_failing_leave_no_account(guarded: Guarded, scratch: Path) -
 
 def test_keep_files_keeps(work: Path, scratch: Path) -> None:
     code = "from dnndoctor.subject.disk import Guard; import sys; Guard(sys.argv[1], ('.',), True).install()"
-    import sys
-
     subprocess.run([sys.executable, "-c", code + "; open('n', 'w')", str(scratch)], cwd=work, check=True)
     restore(str(scratch))
     assert (work / "n").exists()

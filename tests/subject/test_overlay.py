@@ -3,11 +3,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.subject.conftest import tree_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENTER = """
 import ctypes, os, subprocess, sys
