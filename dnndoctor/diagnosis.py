@@ -16,7 +16,7 @@ from dnndoctor.rule import Measurements, Result, Rule, State
 CAUSES: Mapping[str, tuple[str, ...]] = {
     "ACT101": ("INI102", "DAT110", "LRN101"),
     "ACT102": (),
-    "ACT103": ("INI102", "LRN101", "DAT110"),
+    "ACT103": ("INI102", "INI104", "LRN101", "DAT110", "SHU101"),
     "ACT104": ("DAT101", "INI101", "INI102", "INI104", "ACT102", "ACT101", "ACT103", "LRN101"),
     "GRD101": ("INI101", "INI102", "ACT102", "ACT101", "ACT103", "INI104", "DAT110"),
     "GRD102": ("INI102", "LRN101", "DAT110", "LOP101"),

@@ -95,7 +95,7 @@ def _notes(result: SubjectResult) -> tuple[str, ...]:
 
 
 def _keep(written: Path, root: Path, script: str) -> Path | None:
-    """Fold the write-ahead log of a child that may have been killed into the file, and keep it under ``.dnndoctor/``."""
+    """Fold a killed child's write-ahead log into the file, and keep that under ``.dnndoctor/``."""
     if not written.exists():
         return None
     database = sqlite3.connect(written)

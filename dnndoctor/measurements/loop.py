@@ -31,10 +31,10 @@ class Mode:
     """Passes of one model from one place in the source, in one mode.
 
     ``purpose``: "training" (a backward and a step followed) or "evaluation" (gradients off, or no backward
-    followed, or a loader that no step is made on). ``training_mode``: the ``training`` flag of the layers that care; ``active`` and
-    ``inactive`` name dropout and batch-norm modules that were in train and in eval mode then.
-    ``trainable``: at least one parameter of the model is in an optimizer. ``same_input``: passes were repeated on one and
-    the same batch (Monte-Carlo dropout). ``training_data``: the batches were from the training loader.
+    followed, or a loader that no step is made on). ``training_mode``: the model's ``training`` flag; ``active``
+    and ``inactive`` name dropout and batch-norm modules that were in train and in eval mode then.
+    ``trainable``: at least one parameter of the model is in an optimizer. ``same_input``: passes were repeated on
+    one and the same batch (Monte-Carlo dropout). ``training_data``: the batches were from the training loader.
     ``gradients``: gradients were enabled. ``inactive_trained``: of the inactive modules, those whose own or
     whose siblings' parameters an optimizer changes.
     """

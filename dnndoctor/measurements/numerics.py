@@ -32,7 +32,7 @@ class NonFinite:
 
 @dataclass(frozen=True, slots=True)
 class Finiteness:
-    """``checked_steps``: steps in which every forward value and gradient was checked; ``first`` is None if all were finite.
+    """``checked_steps``: steps whose forward values and gradients were checked; ``first``: None if all were finite.
 
     ``intended``: non-finite values that do no harm (masks of -inf before a softmax) are not counted.
     """

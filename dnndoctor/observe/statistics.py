@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from dnndoctor.observe import names, sampling
 from dnndoctor.observe.forward import Operation, Watched
 
-WINDOW = 300  # a unit active in 1 % of samples is silent in 299 of them with p = 0.05
+# Over 300 samples sound autoencoders and classifiers in training show 20 to 50 % silent units: class-specific ones.
+WINDOW = 2400
 ZERO_SIDED = frozenset(("relu", "relu6", "threshold", "hardshrink", "softshrink"))
 
 

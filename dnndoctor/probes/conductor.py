@@ -61,7 +61,8 @@ class Conductor:
         self._trainers: list[LoaderFacts] = []
         self._evaluated = False
         self._further = 0
-        self._several_backwards = False
+        self._over = False  # the sweep has all that it wanted
+        self._between_steps = False  # it began as a batch was asked for
 
     # borders
 
@@ -77,6 +78,7 @@ class Conductor:
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to step."""
+        self._settle()
         if self._start is None and self._probes:
             self._start = self._snapshot(extra=[optimizer])
         if self.probing and self._setter and self._probe:
@@ -106,6 +108,7 @@ class Conductor:
     def serve(self, iterator: ServedIterator) -> Any:
         """The next batch for the user's loop."""
         facts = iterator.facts
+        self._settle()
         if self.probing:
             return self._serve_in_trial(iterator)
         if iterator.exhausted:
@@ -120,6 +123,7 @@ class Conductor:
             if facts in self._training_loaders() and self._may_probe(at_epoch_end=True):
                 self._begin_probes()
                 if self.probing:
+                    self._between_steps = True
                     return self._serve_in_trial(iterator)
             raise
         if self._probes and self.phase == "observe":
@@ -133,6 +137,7 @@ class Conductor:
 
     def finish(self) -> None:
         """The script is over, whichever way: write down what there is."""
+        self._settle()
         if self._probe is not None:
             self._probe.stop()
             self._end_sweep()
@@ -217,6 +222,18 @@ class Conductor:
         elif verdict == "done" or time.monotonic() > self._deadline - 2:
             if verdict != "done":
                 self._probe.stop()
+            self._over = True
+            if not self._between_steps:
+                self._settle()
+
+    def _settle(self) -> None:
+        """End a sweep that is over, at the same point of the user's loop as it began at.
+
+        One that began as a batch was asked for must not end within a step: a scheduler that is stepped after the
+        optimizer would take one step more than in a bare run.
+        """
+        if self._over:
+            self._over = self._between_steps = False
             self._end_sweep()
             self._after_sweep()
 

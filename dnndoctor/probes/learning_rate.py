@@ -1,9 +1,9 @@
 """Learning-rate sensitivity: several rates from one snapshot, in the user's own loop.
 
 Every rate starts from the state before the first step and sees the same batches; that pairing is what keeps a
-noisy batch from deciding. The field of rates is thinned by successive halving, each round longer than the last. A rate is
-dropped early only for what the lowest rate did not suffer on the same batches, never for its own first loss,
-which heavy-tailed batches would trip at every rate.
+noisy batch from deciding. The field of rates is thinned by successive halving, each round longer than the last. A
+rate is dropped early only for what the lowest rate did not suffer on the same batches, never for its own first
+loss, which heavy-tailed batches would trip at every rate.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class LearningRateProbe:
         self.user_rate = user_rate
         self.optimizer = optimizer
         rates = ladder(user_rate, optimizer)
-        self._rounds = [each for each in ROUNDS]
+        self._rounds = list(ROUNDS)
         while len(self._rounds) > 1 and _cost(self._rounds, len(rates)) > step_budget:
             self._rounds.pop()
         first = max(min(self._rounds[0][0], step_budget // max(len(rates), 1)), 4)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dnndoctor.observe.data import flat_tensors
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.snapshot import RandomState
 

@@ -131,7 +131,7 @@ class Graph:
                 yield here
 
     def before(self, node: Node) -> Iterator[Node]:
-        """What feeds its first input, nearest first, without shape-only operations, to the nearest layer and with it."""
+        """What feeds its first input, nearest first, to the nearest layer and with it; no shape-only operations."""
         here: Node | None = self.nodes.get(node.inputs[0]) if node.inputs else None
         seen: set[int] = set()
         while here is not None and here.index not in seen and len(seen) < 64:

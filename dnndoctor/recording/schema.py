@@ -1,4 +1,4 @@
-"""The tables of a recording. Units are SI or counts; lists and mappings are JSON text; places are file, line, column."""
+"""The tables of a recording. Units are SI or counts, lists and mappings JSON text, places file, line and column."""
 
 VERSION = 1
 APPLICATION_ID = 0x444E4E52  # "DNNR"

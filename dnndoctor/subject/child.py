@@ -89,9 +89,7 @@ def _examine(job: Job, report: Reporter) -> Ending:
     )
     writer.commit()
     watch = Watch(writer, relative(os.path.abspath(job.script)))
-    conductor = Conductor(
-        watch, steps=job.steps, probes=job.probes, deadline=job.deadline - 1.0, report=report
-    )
+    conductor = Conductor(watch, steps=job.steps, probes=job.probes, deadline=job.deadline - 1.0, report=report)
     install(watch, conductor)
     if hasattr(torch.compiler, "set_stance"):
         torch.compiler.set_stance("force_eager")

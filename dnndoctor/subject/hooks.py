@@ -82,7 +82,7 @@ def _hook_modules(watch: Watch, conductor: Conductor, main: int) -> None:
         watch.enter(module, args, _keywords(module))
         forward.active = was
 
-    def after(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def after(module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
         if threading.get_ident() != main or not watch.stack:
             return
         forward = watch.forward
@@ -100,7 +100,7 @@ def _hook_modules(watch: Watch, conductor: Conductor, main: int) -> None:
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         if kwargs and not watch.stack and watch.observing:
             pending[id(self)] = kwargs  # global hooks are given positional arguments only
-        return original(self, *args, **kwargs)
+        return original(self, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     nn.Module._call_impl = call  # type: ignore[method-assign]
     register_module_forward_pre_hook(before)
@@ -114,7 +114,7 @@ def _hook_steps(watch: Watch, conductor: Conductor) -> None:
         if args or kwargs.get("closure") is not None:
             watch.facts_of(optimizer).closure = bool(args and callable(args[0])) or callable(kwargs.get("closure"))
 
-    def after(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def after(optimizer: Optimizer, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
         conductor.after_step(optimizer)
         watch.forward.active = watch.observing and watch.deep
 
@@ -145,14 +145,14 @@ def _wrap_backward(watch: Watch, conductor: Conductor) -> None:
             forward.active = was
 
     def backward(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return run([self], lambda: tensor_backward(self, *args, **kwargs))
+        return run([self], lambda: tensor_backward(self, *args, **kwargs))  # type: ignore[no-untyped-call]
 
     def function(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         listed = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
         return run(listed, lambda: autograd_backward(tensors if len(listed) == 1 else listed, *args, **kwargs))
 
-    torch.Tensor.backward = backward  # type: ignore[assignment, method-assign]
-    torch.autograd.backward = function  # type: ignore[assignment]
+    torch.Tensor.backward = backward  # type: ignore[method-assign]
+    torch.autograd.backward = function
 
 
 def _wrap_helpers(watch: Watch) -> None:
@@ -170,7 +170,7 @@ def _wrap_helpers(watch: Watch) -> None:
             watch.unscaled[id(result)] = outputs
         return result
 
-    nn.Module.load_state_dict = load  # type: ignore[method-assign, assignment]
+    nn.Module.load_state_dict = load  # type: ignore[method-assign]
     torch.amp.GradScaler.scale = scaled  # type: ignore[method-assign]
     for name in ("clip_grad_norm_", "clip_grad_value_"):
         setattr(nn.utils, name, _noting_clip(watch, getattr(nn.utils, name)))

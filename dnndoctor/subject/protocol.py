@@ -31,8 +31,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of JSON from the child on ``progress_fd``.
 
     ``phase``: "start" (imports and set-up), "observe", "learning-rate", "batch-size", "evaluate", "finish".
-    ``step`` of ``total`` in that phase, where known. The last line of a child that ended in an orderly way has phase "end" and
-    an ``ending`` (see ``Ending``).
+    ``step`` of ``total`` in that phase, where known. The last line of a child that ended in an orderly way has
+    phase "end" and an ``ending`` (see ``Ending``).
     """
 
     phase: str
@@ -44,10 +44,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the script ended, as the child saw it.
 
-    ``kind``: "stopped" (we stopped it, all was done), "finished" (it ran to its end), "budget" (we stopped it as the time
-    was up), "exit" (``sys.exit``), "exception", "interrupted". ``message``: one line for people ("ValueError: ..."), ``file``/``line``: the
-    user's line that it came from. ``code``: exit code. ``no_steps``: no optimizer step was ever made.
-    ``usage``: what the script printed about its own arguments (argparse), if it ended so.
+    ``kind``: "stopped" (we stopped it, all was done), "finished" (it ran to its end), "budget" (we stopped it as
+    the time was up), "exit" (``sys.exit``), "exception", "interrupted". ``message``: one line for people
+    ("ValueError: ..."), ``file``/``line``: the user's line that it came from. ``code``: exit code. ``steps``: the
+    optimizer steps that were recorded.
     """
 
     kind: str

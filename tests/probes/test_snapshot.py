@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ from torch import nn
 
 from dnndoctor.probes.snapshot import Snapshot
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
     "adam": lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True),
     "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
     "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.1),
-    "lbfgs": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=2),
+    "lbfgs": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=2),  # type: ignore[no-untyped-call]
 }
 
 
@@ -35,15 +36,16 @@ class Loop:
     def step(self) -> float:
         x = torch.randn(16, 4) + random.random() + float(np.random.rand())
 
-        def closure() -> torch.Tensor:
+        def closure() -> float:
             self.optimizer.zero_grad()
             loss = (self.model(x) - 1).pow(2).mean()
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
+            loss.backward()
+            return float(loss.detach())
 
         loss = self.optimizer.step(closure)
         self.scheduler.step()
-        return float(loss)
+        assert loss is not None
+        return loss
 
     def state(self) -> dict[str, Any]:
         return {
