@@ -34,7 +34,7 @@ CASES = {
     "new": "open('new.txt', 'w').write('x')",
     "new folders": "import os; os.makedirs('runs/a/b'); open('runs/a/b/events', 'w').write('x')",
     "a lock, made for reading": "import os; os.open('lock', os.O_RDONLY | os.O_CREAT)",
-    "in another thread": "from threading import *; t = Thread(target=lambda: open('best.pt', 'w')); t.start(); t.join()",
+    "in a thread": "from threading import Thread as T; t = T(target=lambda: open('best.pt', 'w')); t.start(); t.join()",
     "in a fork": "import os\nif os.fork() == 0:\n    open('best.pt', 'w').write('x'); os._exit(0)\nos.wait()",
     "numpy": "import numpy; numpy.zeros(3).tofile('best.pt'); numpy.save('a.npy', numpy.zeros(3))",
     "memory map": "import numpy; numpy.memmap('best.pt', mode='r+', dtype='u1')[:] = 7",
