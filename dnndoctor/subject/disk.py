@@ -28,10 +28,12 @@ class Guard:
     """
 
     def __init__(self, scratch: str, roots: Iterable[str], keep_files: bool = False) -> None:
-        ours = [os.path.join(os.path.realpath(root), ".dnndoctor") for root in roots]
+        roots = [os.path.realpath(root) for root in roots]
+        ours = [os.path.join(root, ".dnndoctor") for root in roots]
         self._ours = (os.path.realpath(scratch), *ours, *SYSTEM)
         self._overlay = overlay.active()
         self._libraries = tuple({os.path.realpath(each) for each in (sys.prefix, sys.base_prefix)})
+        self._roots = roots
         self._keep_files = keep_files
         self._scratch = scratch
         self._inside = threading.local()
@@ -92,6 +94,10 @@ class Guard:
             "os.chown": lambda path, _uid, _gid, dir_fd=-1: self._attributes(path, dir_fd),
             "os.utime": lambda path, _times, _ns, dir_fd=-1: self._attributes(path, dir_fd),
             "sqlite3.connect": self._database,
+            "subprocess.Popen": self._before_other_program,
+            "os.system": self._before_other_program,
+            "os.posix_spawn": self._before_other_program,
+            "os.exec": self._before_other_program,
         }
 
     def _write(self, path: Any) -> None:
@@ -129,6 +135,13 @@ class Guard:
             name = name.removeprefix("file:").partition("?")[0]
         for suffix in ("", "-journal", "-wal", "-shm"):
             self._write(name + suffix)
+
+    def _before_other_program(self, *_: Any) -> None:
+        """What another program writes is not seen: put aside what it is likely to meet, once."""
+        roots, self._roots = self._roots, []
+        for root in roots:
+            if not self._overlay.covers(root):
+                self._aside.before_anything(root)
 
     def _is_ours(self, path: str) -> bool:
         if _within(path, self._ours) or self._overlay.covers(path):

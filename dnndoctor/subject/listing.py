@@ -61,12 +61,16 @@ def clear_up(before: Listing, after: Listing, known: Iterable[str]) -> list[str]
     new = [path for path in after.entries if path not in before.entries and path not in noted]
     if not before.complete:
         new = []
-    changed = sorted(
-        path
-        for path, facts in before.entries.items()
-        if path not in noted and after.entries.get(path, facts if not after.complete else None) != facts
-    )
+    changed = sorted(path for path in before.entries if _differs(path, before, after, path in noted))
     return [*_move_away(_outermost(new), before.taken_ns), *_tell_changed(changed)]
+
+
+def _differs(path: str, before: Listing, after: Listing, put_back: bool) -> bool:
+    was, now = before.entries[path], after.entries.get(path)
+    if now is None:
+        return after.complete
+    # What was put back may be another inode; where more differs, somebody had been there before the guard.
+    return now[:2] != was[:2] if put_back else now != was
 
 
 def _outermost(paths: list[str]) -> list[str]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from dnndoctor.subject.protocol import Ending
 
 NO_STEP = (
-    "no optimizer step was seen, so there is no training to examine; if this file only defines a model, "
-    "give it as a model: --model {script}:NAME"
+    "no optimizer step was seen in {script}, so there is no training to examine; a model file can be given "
+    "instead: it defines model and train_loader (or train_data), and may define loss_fn and optimizer"
 )
 MEMORY = re.compile(r"^(\w+\.)*(MemoryError|OutOfMemoryError)\b|out of memory|can't allocate memory|std::bad_alloc")
 

@@ -42,7 +42,19 @@ def test_a_bounded_listing_moves_nothing(work: Path) -> None:
     assert (work / "new").exists()
 
 
-def test_what_the_guard_noted_is_its_own_affair(work: Path) -> None:
+def test_what_was_put_back_may_be_another_inode(work: Path) -> None:
     before = take(str(work))
-    (work / "best.pt").write_text("other")
-    assert clear_up(before, take(str(work)), {os.path.realpath(work / "best.pt")}) == []
+    content, times = (work / "best.pt").read_bytes(), (work / "best.pt").stat()
+    (work / "other").write_bytes(content)
+    (work / "other").replace(work / "best.pt")
+    os.utime(work / "best.pt", ns=(times.st_atime_ns, times.st_mtime_ns))
+    known = {os.path.realpath(work / "best.pt")}
+    assert clear_up(before, take(str(work)), known) == []
+    assert len(clear_up(before, take(str(work)), ())) == 1
+
+
+def test_put_back_from_what_was_changed_before_is_told(work: Path) -> None:
+    before = take(str(work))
+    (work / "best.pt").write_text("by another program, before the guard met it")
+    (told,) = clear_up(before, take(str(work)), {os.path.realpath(work / "best.pt")})
+    assert "could not be put back" in told
