@@ -117,15 +117,17 @@ if os.fork() == 0:
         time.sleep(300)
     os._exit(0)
 os.wait()
-time.sleep(0.2)
-listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
-table = [line.split() for line in listed.splitlines()]
-print(*[line[0] for line in table if long in line or job.scratch + "/job.json" in line])
+pids = []
+while len(pids) < 5:
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout
+    table = [line.split() for line in listed.splitlines()]
+    pids = [each[0] for each in table if long in each or job.scratch + "/job.json" in each]
+print(*pids)
 tell('end', kind='finished', steps=1)
 """
     result = run(code)
     pids = [int(each) for each in result.output[-1].split()]
-    assert len(pids) >= 5, "child, its daemon, three sleeps"
+    assert len(pids) == 5, "child, its daemon, three sleeps"
     assert [pid for pid in pids if not gone(pid)] == []
 
 
