@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dnndoctor.config import Settings
@@ -76,6 +77,8 @@ def _diagnosis(
     if missing is not None:
         measurements = dict.fromkeys(measurements, missing)
     results = judge(measurements, chosen(settings, load_rules().values()), settings.thresholds)
+    target = replace(target, path=_shown(target.path, root), kind=rows.run.get("kind") or target.kind)
+    notes = (*notes, *(f"chosen for the model file: {each}" for each in rows.run.get("notes") or ()))
     kept = suppress_results(results, lambda file: _source(root / file), target=target.path)
     if kept.count:
         notes = (*notes, f"{kept.count} silenced by comments in the source")
@@ -115,6 +118,12 @@ def _source(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _shown(script: str, root: Path) -> str:
+    """The target as findings name it: from the working directory, if it lies below that."""
+    full = (root / script).resolve()
+    return str(full.relative_to(root)) if full.is_relative_to(root) else script
 
 
 def _relative(path: Path | None, root: Path) -> str | None:

@@ -22,7 +22,7 @@ from dnndoctor.observe.source import caller
 
 MOST_OPERATIONS = 1500
 MOST_CHECKED = 400
-MOST_REPEATS = 4
+MOST_REPEATS = 48  # of one line: layers in a loop; an unrolled recurrence may have more steps
 _ATTRIBUTES = ("dim", "reduction", "label_smoothing", "ignore_index", "p", "training", "approximate")
 RISKY = frozenset("log log2 log10 log1p sqrt rsqrt div pow exp reciprocal acos asin atanh".split())
 _POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",), "dropout": ("p", "training")}

@@ -54,6 +54,7 @@ class Watch:
         self.batch_sizes: list[int] = []
         self.backward_roots: set[int] = set()
         self.backward_location: Location | None = None
+        self.backward_seen = False
         self.zero_location: Location | None = None
         self.batch_size = 0
         self.fed: dict[str, Fed] = {}
@@ -176,6 +177,7 @@ class Watch:
         """Backward is about to run on these."""
         if not self.observing:
             return
+        self.backward_seen = True
         if self.backward_location is None:
             self.backward_location = caller()
         for tensor in tensors:

@@ -23,7 +23,7 @@ EVALUATION_BATCHES = 4
 FURTHER_STEPS = 3
 SWEEP_SHARE = 0.45  # of the time that is left
 BATCH_SHARE = 0.3
-UNTIL_EVALUATION = 3.0  # seconds to run on, unwatched, for an evaluation to come by
+UNTIL_EVALUATION = 2.0  # seconds to run on, unwatched, for an evaluation to come by
 
 
 class Stop(BaseException):
@@ -198,7 +198,7 @@ class Conductor:
             return "the optimizer's step takes a closure and searches its own step length"
         if len(self.watch.optimizers) > 1 and facts.backwards_total >= 2 * facts.steps:
             return "several optimizers with losses of their own train against each other"
-        if not self.watch.step_losses or self.watch.backward_location is None:
+        if not self.watch.backward_seen:
             return "no loss was seen: nothing calls backward"
         return None
 
@@ -299,9 +299,10 @@ class Conductor:
             each.position = -1  # the epoch ends at its next batch
 
     def _limit(self, iterator: ServedIterator) -> None:
+        """Epochs of a few steps and evaluations of a few batches: on to what the script does after them."""
         facts = iterator.facts
         training = facts in self._training_loaders()
-        if training and facts.position == -1:
+        if training and (facts.position == -1 or iterator.served >= FURTHER_STEPS):
             facts.position = 0
             self.watch.loaders.current = None
             iterator.exhausted = self.cut = True
@@ -312,7 +313,7 @@ class Conductor:
 
     def _waited_enough(self) -> bool:
         waited = time.monotonic() - self._phase_began
-        return waited > min(UNTIL_EVALUATION, max(self._phase_began - self._began, 0.5))
+        return waited > min(UNTIL_EVALUATION, max(0.5 * (self._phase_began - self._began), 0.5))
 
     def _serve_in_trial(self, iterator: ServedIterator) -> Any:
         facts = iterator.facts

@@ -33,7 +33,7 @@ class Aside:
         self._account = Account(scratch)
         self._is_ours = is_ours
         self._noted: set[str] = set()
-        self._absent: set[str] = set()
+        self._no_folder: set[str] = set()  # what was absent, a file or a link: all below it is new
         self._complete: set[str] = set()
         self._links: dict[tuple[int, int], str] = {}
         self._count = 0
@@ -60,7 +60,7 @@ class Aside:
         if self._is_ours(path):
             return
         self._note(path, copy=False)
-        if path in self._complete or path in self._absent or not _is_folder(path):
+        if path in self._complete or path in self._no_folder or not _is_folder(path):
             return
         folders = []
         for folder, names, files in os.walk(path):
@@ -99,8 +99,8 @@ class Aside:
         if path in self._noted or self._is_ours(path):
             return
         ancestors = _ancestors(path)
-        if any(each in self._absent for each in ancestors):
-            return  # goes with the new folder that it lies in
+        if any(each in self._no_folder for each in ancestors):
+            return  # its folder is new: it goes with it
         try:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -108,9 +108,11 @@ class Aside:
         # Below a folder that was noted as a whole, what was not noted then is new, whoever made it.
         if status is None or any(each in self._complete for each in ancestors):
             self._account.add(Entry(kind="absent", path=path))
-            self._absent.add(path)
+            self._no_folder.add(path)
         else:
             self._note_present(path, status, copy)
+            if not stat.S_ISDIR(status.st_mode):
+                self._no_folder.add(path)
         self._noted.add(path)
 
     def _note_present(self, path: str, status: os.stat_result, copy: bool) -> None:

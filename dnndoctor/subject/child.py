@@ -98,6 +98,8 @@ def _examine(job: Job, report: Reporter) -> Ending:
     os.register_at_fork(after_in_child=lambda: setattr(watch.forward, "active", False))
     with watch.forward:
         ending = _run_script(job, conductor)
+        if ending.kind == "finished" and not watch.step:
+            ending = _train_model_file(conductor, writer)
         watch.forward.active = False
         watch.observing = False
         return _close(ending, watch, conductor, began)
@@ -143,6 +145,26 @@ def _run_script(job: Job, conductor: Any) -> Ending:
         return Ending(kind="exit", message=message, code=code_)
     except BaseException as error:  # noqa: BLE001 - whatever the script raises is an ending
         return _exception(error, script, conductor)
+    return Ending(kind="finished")
+
+
+def _train_model_file(conductor: Any, writer: Any) -> Ending:
+    """The script made no step: perhaps it only defines a model and its data."""
+    from dnndoctor.probes.conductor import Stop
+    from dnndoctor.subject.model_file import ModelFile
+
+    module = sys.modules["__main__"]
+    try:
+        found = ModelFile(vars(module))
+        if not found.complete:
+            return Ending(kind="finished")
+        writer.run(kind="model", notes=found.chosen)
+        found.train()
+    except Stop as stop:
+        writer.run(notes=found.chosen)
+        return Ending(kind=str(stop))
+    except BaseException as error:  # noqa: BLE001 - whatever the model raises is an ending
+        return _exception(error, str(module.__file__), conductor)
     return Ending(kind="finished")
 
 

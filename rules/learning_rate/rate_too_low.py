@@ -29,6 +29,7 @@ def rate_too_low(
     gain: float = 50.0,
     noises: float = 3.0,
     share: float = 0.05,
+    plain: float = 100.0,
 ) -> Iterator[Finding]:
     """The learning rate is so low that most of the steps are wasted.
 
@@ -54,6 +55,7 @@ def rate_too_low(
         points of its optimizer's best (Adam at 1e-3: 11), 4 points or more lost from 56 on.
         noises: 3.0, this project's choice: standard deviations of a score.
         share: 0.05, this project's choice: progress as a share of the loss at the start.
+        plain: 100.0, this project's choice: so far from the best rate, a sweep of low confidence is no remark only.
     """
     optimizer = swept_optimizer(sweep, optimizers, run)
     if run is not None and run.pretrained:
@@ -66,11 +68,12 @@ def rate_too_low(
     if sweep.progress < gain * own:
         return
     rate, _ = suggestion(sweep)
+    near = sweep.user_rate * plain > sweep.best_rate
     yield Finding(
         f"learning rate {sweep.user_rate:.3g} wastes most of the steps: {one_digit(rate)} gives {outcome(sweep)}",
         location=optimizer.rate_location or optimizer.location,
         subject=optimizer.name,
         evidence=figures(sweep),
         fix=change_rate(sweep, optimizer),
-        severity=Severity.INFO if sweep.confidence == "low" else Severity.WARNING,
+        severity=Severity.INFO if sweep.confidence == "low" and near else Severity.WARNING,
     )

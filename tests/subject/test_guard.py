@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dnndoctor.subject.restore import restore
@@ -199,6 +199,7 @@ def server() -> Callable[[list[str], Path, Path], None]:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([("delete", "d/a", "a"), ("move", "d/e", "d/a"), ("rename", "a", "d")])
 @given(STEPS)
 def test_any_sequence_comes_back(
     server: Callable[[list[str], Path, Path], None], steps: list[tuple[str, str, str]]
