@@ -97,7 +97,9 @@ def guessed_loss(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def _called(value: Any) -> Any:
-    return value() if callable(value) and not hasattr(value, "__iter__") and not hasattr(value, "__getitem__") else value
+    return (
+        value() if callable(value) and not hasattr(value, "__iter__") and not hasattr(value, "__getitem__") else value
+    )
 
 
 def _is_own_module(value: Any, name: Any) -> bool:

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import BatchSweep, Loaders, Optimizers, Run
 from dnndoctor.rule import rule
 
@@ -46,7 +46,9 @@ def batch_under_uses_hardware(
     knee, length = sweep.knee[0], loaders.dataset_length
     if knee <= sweep.user_size:
         return
-    if length is not None and length / knee < updates:
+    if length is None:
+        raise NotExamined("how many samples an epoch takes is not known")
+    if length / knee < updates:
         raise NotApplicable(f"at {knee} samples per batch an epoch would have {length // knee} updates only")
     now, then = sweep.at(sweep.user_size), sweep.at(knee)
     between = (sweep.sizes == sweep.user_size) | (sweep.sizes == knee)
@@ -55,7 +57,7 @@ def batch_under_uses_hardware(
     adaptive = optimizers is not None and optimizers.main.name.lower().startswith(ROOT_SCALED)
     factor = knee / sweep.user_size
     rule_of_rate = f"{factor**0.5:.2g} (root rule)" if adaptive else f"{factor:.2g} (linear rule)"
-    grave = then > large_gain * now and run.device != "cpu" and length is not None
+    grave = then > large_gain * now and run.device != "cpu"
     yield Finding(
         f"batches of {sweep.user_size} give {now:.0f} samples/s, batches of {knee} give {then:.0f}",
         location=loaders.batch_location,

@@ -3,8 +3,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Finiteness, Gradients, Layer, Layers, Run
+from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, Severity
+from dnndoctor.measurements import Finiteness, Gradients, Layer, Layers, Run, Steps
 from dnndoctor.rule import rule
 
 RESTLESS = ("gan", "reinforcement")
@@ -16,6 +16,7 @@ def exploding_gradient(
     layers: Layers | None,
     finiteness: Finiteness | None,
     run: Run | None,
+    steps: Steps | None = None,
     *,
     spike: float = 100.0,
     window: int = 10,
@@ -47,16 +48,19 @@ def exploding_gradient(
         layers_in_row: 3, this project's choice: one or two steep layers are common (a small head, pooling).
     """
     steep = _growth(layers, layer_growth, layers_in_row)
+    backward = steps.location if steps is not None else None
     norm = gradients.norm[~np.isnan(gradients.norm)]
     quiet = gradients.scaled or gradients.clipped or (run is not None and run.family in RESTLESS)
     jump = None if quiet else _jump(norm, window)
     if steep is not None:
         layer, times = steep
         message = f"the gradient grows {times:.2g} times per layer on its way to {layer.name}"
-        yield _finding(message, layer, Evidence("growth per layer", times, layer_growth), norm, finiteness)
+        figure = Evidence("growth per layer", times, layer_growth)
+        yield _finding(message, layer.location, layer.name, figure, norm, finiteness)
     elif jump is not None and jump[1] > spike:
         message = f"the gradient norm jumps to {jump[1]:.3g} times its running median at watched step {jump[0]}"
-        yield _finding(message, None, Evidence("norm relative to its median", jump[1], spike), norm, finiteness)
+        figure = Evidence("norm relative to its median", jump[1], spike)
+        yield _finding(message, backward, None, figure, norm, finiteness)
     elif jump is None and (layers is None or len(layers.affine) <= layers_in_row):
         raise NotApplicable("too few layers for a trend, and spikes were not judged here")
 
@@ -84,15 +88,20 @@ def _jump(norm: np.ndarray, window: int) -> tuple[int, float] | None:
 
 
 def _finding(
-    message: str, layer: Layer | None, figure: Evidence, norm: np.ndarray, finiteness: Finiteness | None
+    message: str,
+    location: Location | None,
+    subject: str | None,
+    figure: Evidence,
+    norm: np.ndarray,
+    finiteness: Finiteness | None,
 ) -> Finding:
     broken = finiteness is not None and finiteness.first is not None and not finiteness.first.scaler_skipped
     finite = norm[np.isfinite(norm)]
     usual = float(np.percentile(finite, 90)) if finite.size else 1.0
     return Finding(
         message,
-        location=layer.location if layer else None,
-        subject=layer.name if layer else None,
+        location=location,
+        subject=subject,
         evidence=(figure, Evidence("90th percentile of the norm", usual)),
         fix=Fix(
             "Clip the gradient norm at the size that most steps have",

@@ -20,7 +20,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "adam": lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True),
     "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
     "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.1),
-    "lbfgs": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=2),  # type: ignore[no-untyped-call]
+    "lbfgs": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=2),
 }
 
 
