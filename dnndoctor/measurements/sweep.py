@@ -19,6 +19,8 @@ class LearningRateSweep:
     rates within a tenth of the best progress. ``diverging_rate``: the lowest rate at which (and above which)
     training diverged, None if none did. ``steps`` per trial. ``paired``: all rates saw the same batches.
     ``confidence``: "high", "medium" or "low". ``curves``: loss per step of each trial.
+    ``score_steps``: the steps behind ``scores``, where every rate was tried; the best few and the user's went on to
+    ``steps``, and best and user's figures are from there. 0 says that they are the same.
     """
 
     optimizer: str
@@ -36,6 +38,7 @@ class LearningRateSweep:
     paired: bool
     confidence: str
     curves: tuple[NDArray[np.float64], ...] = ()
+    score_steps: int = 0
 
     @property
     def progress(self) -> float:

@@ -59,6 +59,8 @@ class Conductor:
         self._began = time.monotonic()
         self._phase_began = time.monotonic()
         self._trainers: list[LoaderFacts] = []
+        self._trial_seconds: list[float] = []
+        self._last_trial_step = 0.0
         self._evaluated = False
         self._further = 0
         self._over = False  # the sweep has all that it wanted
@@ -79,6 +81,8 @@ class Conductor:
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to step."""
         self._settle()
+        if "start" not in self.phases:
+            self._note_first_step()
         if self._start is None and self._probes:
             self._start = self._snapshot(extra=[optimizer])
         if self.probing and self._setter and self._probe:
@@ -144,6 +148,11 @@ class Conductor:
         if self._probes and self.watch.step and "batch-size" not in self.phases:
             self._measure_batch_sizes()
         self._enter("finish")
+
+    def _note_first_step(self) -> None:
+        now = time.monotonic()
+        self.phases["start"] = now - self._began
+        self._phase_began = now
 
     # the order of things
 
@@ -213,6 +222,9 @@ class Conductor:
         assert self._probe is not None
         loss = sum(float(each) for each in self._losses) if self._losses else math.nan
         self._losses.clear()
+        now = time.perf_counter()
+        self._trial_seconds.append(now - self._last_trial_step)
+        self._last_trial_step = now
         rate, number = self._probe.rate, self._probe.taken
         self.watch.writer.put("trial", {"probe": "learning-rate", "setting": rate, "step": number, "loss": loss})
         verdict = self._probe.after_step(loss)
@@ -269,7 +281,7 @@ class Conductor:
             reason = "no model call with a batch was seen" if left >= 1 else "the time was up"
             watch.writer.put("probe", {"name": "batch-size", "facts": {"missing": reason}})
             return
-        seconds = _median(watch)
+        seconds = self._unwatched_step()
         probe = BatchSizeProbe(calls, size, seconds, watch.accumulation())
         keep, observing = self._snapshot(), watch.observing
         watch.observing = False
@@ -289,6 +301,11 @@ class Conductor:
             facts["missing"] = failure
         watch.writer.put("probe", {"name": "batch-size", "facts": facts})
         watch.writer.commit()
+
+    def _unwatched_step(self) -> float:
+        """Seconds of a step with the watch off, as the sweep's trials had it; watched ones take longer."""
+        timed = sorted(self._trial_seconds[1:])
+        return timed[len(timed) // 2] if len(timed) >= 10 else _median(self.watch)
 
     def _look_for_evaluation(self) -> None:
         self._enter("evaluate")

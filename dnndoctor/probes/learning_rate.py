@@ -166,6 +166,7 @@ def summarize(rounds: list[list[Trial]], user_rate: float, optimizer: str, paire
         "usable": [min(usable), max(usable)] if usable else [best.rate, best.rate],
         "diverging_rate": edge,
         "steps": last[0].steps,
+        "score_steps": first[0].steps,
         "paired": paired,
         "confidence": confidence,
     }

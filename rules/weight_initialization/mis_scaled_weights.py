@@ -105,7 +105,7 @@ def _finding(off: list[Scaled], side: str, signal: Evidence, grave: bool) -> Fin
         f"for {worst.layer.fan_in} inputs and {kind}: {effect}",
         location=worst.weight.location or worst.layer.location,
         subject=worst.weight.name,
-        evidence=(Evidence("std", worst.weight.std, worst.target), signal, Evidence("layers", len(off), 0)),
+        evidence=(Evidence("std", worst.weight.std, worst.target), signal),
         fix=_fix(worst),
         severity=Severity.ERROR if grave else None,
     )

@@ -37,7 +37,7 @@ def draw(measurements: Measurements, _flagged: frozenset[str]) -> Figure | None:
         TITLE,
         caption,
         drawing("figure-learning-rate", HEIGHT, TITLE, caption, _body(sweep)),
-        ("learning rate", f"loss after {sweep.steps} steps"),
+        ("learning rate", f"loss after {_steps(sweep)} steps"),
         tuple((number(rate), _score(score)) for rate, score in zip(sweep.rates, sweep.scores, strict=True)),
         frozenset({"learning-rate"}),
         frozenset({LearningRateSweep}),
@@ -49,7 +49,13 @@ def _caption(sweep: LearningRateSweep) -> str:
     own += f"ends at {number(sweep.user_score)}" if math.isfinite(sweep.user_score) else "diverges or gets nowhere"
     best = f"the best, {number(sweep.best_rate)}, at {number(sweep.best_score)}"
     edge = f" Training diverges from {number(sweep.diverging_rate)} on." if sweep.diverging_rate is not None else ""
-    return f"{own}; {best}, after the same {sweep.steps} steps.{edge}"
+    went_on = _steps(sweep) < sweep.steps
+    drawn = f" Drawn is the loss after {_steps(sweep)} steps, where every rate was tried." if went_on else ""
+    return f"{own}; {best}, after the same {sweep.steps} steps.{edge}{drawn}"
+
+
+def _steps(sweep: LearningRateSweep) -> int:
+    return sweep.score_steps or sweep.steps
 
 
 def _score(score: float) -> str:
@@ -71,7 +77,7 @@ def _body(sweep: LearningRateSweep) -> list[str]:
             body.append(text("diverges", RIGHT, TOP - 8, "danger-text", "end"))
     body += [
         x_axis(x, BOTTOM, "learning rate (logarithmic)"),
-        y_axis(y, LEFT, RIGHT, f"loss after {sweep.steps} steps"),
+        y_axis(y, LEFT, RIGHT, f"loss after {_steps(sweep)} steps"),
     ]
     if math.isfinite(sweep.start):
         body.append(line(LEFT, y(sweep.start), RIGHT, y(sweep.start), "reference"))
