@@ -53,15 +53,25 @@ def main(job_file: str) -> None:
     report.end(ending)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # the user's atexit handlers and non-daemon threads have had their turn in the script
+    os._exit(0)  # threads and exit handlers of a script that was stopped half-way have nothing left to do
 
 
 def _guard_disk(job: Job) -> None:
-    from dnndoctor.subject import disk, overlay
+    from dnndoctor.subject import disk, overlay, trackers
 
+    folders = _named_folders(job)
     if not job.keep_files:
-        overlay.enter_overlay(job.cwd, (), job.scratch)
-    disk.Guard(job.scratch, (job.cwd,), job.keep_files).install()
+        overlay.enter_overlay(job.cwd, folders, job.scratch)
+    disk.Guard(job.scratch, (job.cwd, *folders), job.keep_files).install()
+    trackers.install(job.scratch)
+
+
+def _named_folders(job: Job) -> tuple[str, ...]:
+    """Folders outside of the working directory that the script's arguments name: it may write there too."""
+    values = [each.partition("=")[2] or each for each in job.args]
+    folders = [os.path.realpath(os.path.join(job.cwd, each)) for each in values if os.path.isabs(each) or ".." in each]
+    below = os.path.realpath(job.cwd) + os.sep
+    return tuple(each for each in folders if os.path.isdir(each) and not (each + os.sep).startswith(below))
 
 
 def _examine(job: Job, report: Reporter) -> Ending:
