@@ -15,7 +15,7 @@ def parameters_never_change(
     What it measures
         Parameters whose gradient was None or exactly zero through all watched steps at a rate above zero, and the
         operation that cuts them off from the loss. One finding for each such operation. Parameters that no forward
-        pass used are reported as information.
+        pass used are reported as information, recurrent weights that only ever meet a state of zeros as a warning.
 
     Why it matters
         They stay at their random start, however long training takes; what they feed into is noise to the rest.
@@ -42,13 +42,16 @@ def parameters_never_change(
     blocked = _blocked_elsewhere(weights, activations) or any(
         c.empty for c in (clearings.optimizers if clearings else ())
     )
+    idle = [each for each in still if _multiplies_zeros(each, weights)]
     groups: dict[tuple[bool, str | None, Location | None], list[Parameter]] = {}
     for each in still:
-        if each.used and each.cut_by is None and blocked:
+        if each in idle or (each.used and each.cut_by is None and blocked):
             continue
         groups.setdefault((each.used, each.cut_by, each.cut_at), []).append(each)
-    if not groups and still:
+    if not groups and still and not idle:
         raise NotExamined("dead or zero layers, or cleared gradients, leave nothing to judge by")
+    if idle:
+        yield _one_step_only(idle)
     for (used, cut_by, cut_at), group in groups.items():
         yield _finding(group, used, cut_by, cut_at)
 
@@ -57,6 +60,31 @@ def _blocked_elsewhere(weights: Weights, activations: Activations | None) -> boo
     """Whether a dead layer or a matrix of zeros stops gradients, which other rules report."""
     dead = activations is not None and any(each.history[-1].dead_share >= 1.0 for each in activations.hidden())
     return dead or any(each.constant and each.max_abs == 0 and each.kind == "weight" for each in weights.parameters)
+
+
+def _multiplies_zeros(each: Parameter, weights: Weights) -> bool:
+    """Whether these recurrent weights only meet the initial state: the input weights beside them do learn."""
+    module, _, name = each.name.rpartition(".")
+    if not each.used or each.cut_by is not None or not name.startswith("weight_hh"):
+        return False
+    beside = weights.named(".".join(filter(None, (module, name.replace("_hh", "_ih", 1)))))
+    return beside is not None and beside.received_gradient
+
+
+def _one_step_only(group: list[Parameter]) -> Finding:
+    steps, names = min(each.effective_steps for each in group), listed([each.name for each in group])
+    backward = all(each.name.endswith("_reverse") for each in group)
+    read = "out[:, -1] is the backward direction's first step" if backward else "the sequences are one step long"
+    summary = "read the backward direction's last state" if backward else "give the network whole sequences"
+    code = "out, (h, c) = lstm(x); last = torch.cat([h[-2], h[-1]], 1)" if backward else None
+    return Finding(
+        f"{names} had no gradient in {steps} steps: they only ever multiply the initial state of zeros",
+        next((each.location for each in group if each.location), None),
+        names,
+        (Evidence("parameters without a gradient", len(group), 0), Evidence("steps", steps)),
+        Fix(summary, f"As it is, nothing is remembered from step to step there: {read}.", code),
+        Severity.WARNING,
+    )
 
 
 def _finding(group: list[Parameter], used: bool, cut_by: str | None, cut_at: Location | None) -> Finding:

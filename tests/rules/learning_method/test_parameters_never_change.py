@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from dnndoctor.findings import Location, Severity
@@ -9,6 +10,7 @@ from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_method.parameters_never_change import parameters_never_change
 
 Make = Callable[..., Weights]
+RECURRENT = ("lstm.weight_ih_l1_reverse", "lstm.weight_hh_l1_reverse")
 STILL: dict[str, Any] = {"received_gradient": False}
 CUT: dict[str, Any] = STILL | {"cut_by": "detach", "cut_at": Location("train.py", 14)}
 
@@ -95,3 +97,24 @@ def test_gradients_cleared_before_the_step_are_the_cause(weights: Make) -> None:
 def test_other_constants_excuse_nothing(weights: Make) -> None:
     for harmless in ({"constant": True, "max_abs": 1.0}, {"constant": True, "max_abs": 0.0, "kind": "norm"}):
         assert judge(weights(first=STILL, second=harmless)).state is State.FINDING
+
+
+def test_recurrent_weights_that_meet_only_zeros_are_a_warning(weights: Make) -> None:
+    layer = Weights(
+        tuple(
+            replace(each, module="lstm", name=name) for each, name in zip(weights().parameters, RECURRENT, strict=False)
+        )
+    )
+    still = Weights(tuple(replace(each, **STILL) if "hh" in each.name else each for each in layer.parameters))
+    [found] = judge(still).findings
+    assert found.severity is Severity.WARNING
+    assert "state of zeros" in found.message
+    assert found.fix is not None
+    assert "backward direction" in found.fix.summary
+
+
+def test_recurrent_weights_cut_off_with_their_layer_are_an_error(weights: Make) -> None:
+    layer = weights(first=STILL, second=STILL).parameters
+    still = Weights(tuple(replace(each, module="lstm", name=n) for each, n in zip(layer, RECURRENT, strict=False)))
+    [found] = judge(still).findings
+    assert found.severity is Severity.ERROR
