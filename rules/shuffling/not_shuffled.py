@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Loaders, SampleOrder
+from dnndoctor.measurements import Loaders, Run, SampleOrder
 from dnndoctor.rule import rule
 
 
@@ -9,6 +9,7 @@ from dnndoctor.rule import rule
 def not_shuffled(
     order: SampleOrder,
     loaders: Loaders | None,
+    run: Run | None = None,
     *,
     deviations: float = 4.0,
     excess: float = 1.5,
@@ -42,6 +43,8 @@ def not_shuffled(
         raise NotApplicable("the samples are shuffled")
     if order.recurrent:
         raise NotApplicable("the samples are a series, whose order is meant")
+    if run is not None and run.family == "gan" and order.source == "batches":
+        raise NotApplicable("in adversarial training the targets name real and generated batches")
     length = loaders.dataset_length if loaders else None
     if loaders and length and loaders.batch_size >= length:
         raise NotApplicable("every batch is the whole data set")

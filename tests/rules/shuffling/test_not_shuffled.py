@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Loader, Loaders, SampleOrder
+from dnndoctor.measurements import Loader, Loaders, Run, SampleOrder
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.shuffling.not_shuffled import not_shuffled
 
@@ -118,3 +118,10 @@ def test_the_order_within_one_whole_batch_does_not_matter() -> None:
 def test_samples_at_the_threshold() -> None:
     assert judge(order(scanned=63), loaders()).state is State.NOT_EXAMINED
     assert judge(order(scanned=64), loaders()).state is State.FINDING
+
+
+def test_real_and_generated_batches_have_no_order() -> None:
+    adversarial = Run("cpu", None, 50, family="gan")
+    assert judge(order(source="batches"), adversarial).state is State.NOT_APPLICABLE
+    assert judge(order(source="dataset"), adversarial).state is State.FINDING
+    assert judge(order(source="batches"), Run("cpu", None, 50)).state is State.FINDING
