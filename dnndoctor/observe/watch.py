@@ -7,6 +7,7 @@ import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -329,6 +330,12 @@ class Watch:
         """From now on only passes and steps are noted."""
         self.deep = False
         self.forward.active = False
+
+    @property
+    def same_batch_again(self) -> bool:
+        """Every watched step took the same samples."""
+        inputs = [each.rows for each in self.fed.values() if each.role == "input"]
+        return any(len(rows) > 1 and all(np.array_equal(each, rows[0]) for each in rows) for rows in inputs)
 
     def typical_batch(self) -> int:
         """Samples per step at the model, median."""

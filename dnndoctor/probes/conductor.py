@@ -23,6 +23,9 @@ EVALUATION_BATCHES = 4
 FURTHER_STEPS = 3
 SWEEP_SHARE = 0.45  # of the time that is left
 BATCH_SHARE = 0.3
+MOST_ENCORES = 10
+ENCORE_SHARE = 0.25  # of the time that was left as the script ended
+ENCORE_SECONDS = 10.0
 UNTIL_EVALUATION = 2.0  # seconds to run on, unwatched, for an evaluation to come by
 
 
@@ -60,6 +63,10 @@ class Conductor:
         self._phase_began = time.monotonic()
         self._trainers: list[LoaderFacts] = []
         self._trial_seconds: list[float] = []
+        self._unfinished: LearningRateProbe | None = None
+        self._encores = 0
+        self._encore_lead: torch.optim.Optimizer | None = None
+        self._ended = 0.0
         self._last_trial_step = 0.0
         self._evaluated = False
         self._further = 0
@@ -76,6 +83,8 @@ class Conductor:
     @property
     def lead(self) -> torch.optim.Optimizer | None:
         """The optimizer whose steps are counted: the first that made one."""
+        if self._encore_lead is not None:
+            return self._encore_lead
         return self.watch.optimizers[0].optimizer if self.watch.optimizers else None
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -83,7 +92,9 @@ class Conductor:
         self._settle()
         if "start" not in self.phases:
             self._note_first_step()
-        if self._start is None and self._probes:
+        if self._encores and self._start is None:
+            self._open_encore(optimizer)
+        elif self._start is None and self._probes and "learning-rate" not in self.phases:
             self._start = self._snapshot(extra=[optimizer])
         if self.probing and self._setter and self._probe:
             self._setter.set(optimizer, self._probe.rate)
@@ -140,14 +151,52 @@ class Conductor:
             self._evaluated = True
 
     def finish(self) -> None:
-        """The script is over, whichever way: write down what there is."""
+        """The script is over, whichever way: measure what can be measured without it."""
         self._settle()
         if self._probe is not None:
-            self._probe.stop()
-            self._end_sweep()
+            self._unfinished, self._probe = self._probe, None
+            if self._before is not None:
+                self._before.restore()
+        elif self._may_probe(at_epoch_end=True) and self._no_sweep() is None:
+            facts = self.watch.optimizers[0]
+            self._unfinished = LearningRateProbe(facts.peak_rate, type(facts.optimizer).__name__, self._step_budget())
         if self._probes and self.watch.step and "batch-size" not in self.phases:
             self._measure_batch_sizes()
+        self._ended = time.monotonic()
         self._enter("finish")
+
+    @property
+    def wants_encore(self) -> bool:
+        """The script is over and the sweep is not: it may run once more for the rest of it, if that is quick."""
+        now = time.monotonic()
+        quick = now - self._ended <= min(ENCORE_SHARE * (self._deadline - self._ended), ENCORE_SECONDS)
+        room = self._deadline - now > 2 * self.phases.get("start", 0.0)
+        return self._unfinished is not None and self._encores < MOST_ENCORES and quick and room
+
+    def begin_encore(self) -> None:
+        """The script starts anew; its steps are trials from the first on."""
+        assert self._unfinished is not None
+        self._encores += 1
+        self._probe = self._unfinished
+        self._probe.restart_trial()
+        self._start = self._before = self._setter = self._encore_lead = None
+        self.watch.observing = False
+        self._enter("learning-rate")
+
+    def end_encores(self) -> None:
+        """No more runs: write down what the sweep came to."""
+        probe, self._unfinished, self._probe = self._unfinished, None, None
+        if probe is not None:
+            probe.stop()
+            self._write_sweep(probe)
+        self._enter("finish")
+
+    def _open_encore(self, optimizer: torch.optim.Optimizer) -> None:
+        self._encore_lead = optimizer
+        self.watch.modules.index()
+        self._start = self._snapshot(extra=[optimizer])
+        self._setter = RateSetter(optimizer)
+        self._losses[:-1] = []  # what backward was called on before the first step is its own, the last
 
     def _note_first_step(self) -> None:
         now = time.monotonic()
@@ -181,23 +230,25 @@ class Conductor:
             watch.writer.put("probe", {"name": "learning-rate", "facts": {"missing": reason}})
             self._after_sweep()
             return
-        step_seconds = max(_median(watch), 1e-5)
-        left = max(self._deadline - time.monotonic(), 0.0)
-        budget = int(left * SWEEP_SHARE / step_seconds)
+        budget = self._step_budget()
         if budget < 60:
-            reason = f"a step takes {step_seconds:.1f} s; the time budget has no room for a sweep"
+            reason = f"a step takes {_median(watch):.1f} s; the time budget has no room for a sweep"
             watch.writer.put("probe", {"name": "learning-rate", "facts": {"missing": reason}})
             self._after_sweep()
             return
         self._before = self._snapshot()
-        optimizers = [each.optimizer for each in watch.optimizers]
-        self._setter = RateSetter(optimizers)
+        self._setter = RateSetter(facts.optimizer)
         rate = facts.peak_rate
         self._probe = LearningRateProbe(rate, type(facts.optimizer).__name__, budget)
         self._trainers = self._training_loaders()
         watch.observing = False
         self._mode(active=False)
         self._begin_trial()
+
+    def _step_budget(self) -> int:
+        """Steps that the sweep may take in its share of the time left."""
+        left = max(self._deadline - time.monotonic(), 0.0)
+        return int(left * SWEEP_SHARE / max(_median(self.watch), 1e-5))
 
     def _no_sweep(self) -> str | None:
         facts = self.watch.optimizers[0]
@@ -234,6 +285,8 @@ class Conductor:
         elif verdict == "done" or time.monotonic() > self._deadline - 2:
             if verdict != "done":
                 self._probe.stop()
+            if self._encores:
+                raise Stop("stopped")
             self._over = True
             if not self._between_steps:
                 self._settle()
@@ -255,12 +308,15 @@ class Conductor:
             return
         self._before.restore()
         self._before = None
-        facts = probe.facts(paired=bool(self._trainers))
-        missing = "the script ended before one round of rates was through"
-        self.watch.writer.put("probe", {"name": "learning-rate", "facts": facts or {"missing": missing}})
+        self._write_sweep(probe)
         self.watch.losses.clear()
         self.watch.observing = True
         self.watch.resume()
+
+    def _write_sweep(self, probe: LearningRateProbe) -> None:
+        facts = probe.facts(paired=bool(self._trainers) or self.watch.same_batch_again)
+        missing = "the script ended before one round of rates was through"
+        self.watch.writer.put("probe", {"name": "learning-rate", "facts": facts or {"missing": missing}})
 
     def _after_sweep(self) -> None:
         self._measure_batch_sizes()
@@ -337,7 +393,7 @@ class Conductor:
         if facts.kept and facts in self._trainers:
             self.watch.loaders.current = facts
             return facts.replay()
-        if iterator.exhausted or iterator.served >= EVALUATION_BATCHES:
+        if iterator.exhausted or (iterator.served >= EVALUATION_BATCHES and not self._encores):
             raise StopIteration
         return next(iterator.inner)
 

@@ -94,6 +94,11 @@ class LearningRateProbe:
         self._begin_round()
         return "next"
 
+    def restart_trial(self) -> None:
+        """The trial that was under way begins again."""
+        if self._trial < len(self._round):
+            self._round[self._trial].losses.clear()
+
     def stop(self) -> None:
         """No more steps will come; an unfinished round is not judged."""
         if self._trial < len(self._round):
@@ -191,24 +196,22 @@ def _edge(trials: list[Trial], diverged: list[float]) -> float | None:
 class RateSetter:
     """Sets the rate for one step and puts back what the loop had."""
 
-    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
-        rates = [[float(g.get("lr", 0.0)) for g in each.param_groups] for each in optimizers]
-        lead = max(rates[0], default=0.0)
-        self._share = {
-            id(each): [rate / lead if lead > 0 and rate > 0 else 1.0 for rate in group]
-            for each, group in zip(optimizers, rates, strict=True)
-        }
+    def __init__(self, lead: torch.optim.Optimizer) -> None:
+        self._lead = max((float(g.get("lr", 0.0)) for g in lead.param_groups), default=0.0)
+        self._share: dict[int, list[float]] = {}
         self._before: dict[int, list[Any]] = {}
 
     def set(self, optimizer: torch.optim.Optimizer, rate: float) -> None:
-        """Before the step."""
-        shares = self._share.get(id(optimizer))
-        if shares is None:
-            return
+        """Before the step: this rate for the lead optimizer, and the others in the proportion that they had."""
+        shares = self._share.setdefault(id(optimizer), self._shares(optimizer))
         self._before[id(optimizer)] = [group["lr"] for group in optimizer.param_groups]
         for group, share in zip(optimizer.param_groups, shares, strict=False):
             old = group["lr"]
             group["lr"] = torch.full_like(old, rate * share) if isinstance(old, torch.Tensor) else rate * share
+
+    def _shares(self, optimizer: torch.optim.Optimizer) -> list[float]:
+        rates = [float(group.get("lr", 0.0)) for group in optimizer.param_groups]
+        return [rate / self._lead if self._lead > 0 and rate > 0 else 1.0 for rate in rates]
 
     def put_back(self, optimizer: torch.optim.Optimizer) -> None:
         """After the step."""

@@ -82,6 +82,7 @@ def _examine(job: Job, report: Reporter) -> Ending:
     from dnndoctor.observe.source import relative
     from dnndoctor.observe.watch import Watch
     from dnndoctor.probes.conductor import Conductor
+    from dnndoctor.probes.snapshot import RandomState
     from dnndoctor.recording.writer import Writer
     from dnndoctor.subject import disk
     from dnndoctor.subject.hooks import install
@@ -107,21 +108,34 @@ def _examine(job: Job, report: Reporter) -> Ending:
         torch.manual_seed(job.seed)
     os.register_at_fork(after_in_child=lambda: setattr(watch.forward, "active", False))
     with watch.forward:
+        random = RandomState()
         ending = _run_script(job, conductor)
         if ending.kind == "finished" and not watch.step:
             ending = _train_model_file(conductor, writer)
         watch.forward.active = False
         watch.observing = False
+        _measure_the_rest(watch, conductor)
+        while ending.kind == "finished" and conductor.wants_encore:
+            random.restore()
+            os.chdir(job.cwd)
+            conductor.begin_encore()
+            if _run_script(job, conductor).kind != "finished":
+                break
+        conductor.end_encores()
         return _close(ending, watch, conductor, began)
 
 
-def _close(ending: Ending, watch: Any, conductor: Any, began: float) -> Ending:
+def _measure_the_rest(watch: Any, conductor: Any) -> None:
+    """What needs no running script."""
     from dnndoctor.probes import order
 
     if watch.step:
         conductor.finish()
         order.scan(watch)
         watch.flush()
+
+
+def _close(ending: Ending, watch: Any, conductor: Any, began: float) -> Ending:
     watch.writer.run(wall_seconds=time.monotonic() - began, phases=conductor.phases, ending=ending.kind)
     watch.writer.close()
     return msgspec.structs.replace(ending, steps=watch.step)
