@@ -35,9 +35,7 @@ def _first_values(parameter: torch.Tensor) -> dict[str, Any]:
     if not value.is_floating_point() or not value.numel() or value.is_meta:
         return {}
     sample = sampling.flat_sample(value).float()
-    rows = value.reshape(value.shape[0], -1) if value.dim() > 1 else value.reshape(-1, 1)
-    stop = max(value.numel() // max(rows.shape[1], 1), 1)
-    few = rows[: min(stop, 64)]
+    few = value.reshape(value.shape[0], -1)[:64]
     return {
         "mean": float(sample.mean()),
         "std": float(sample.std()) if sample.numel() > 1 else 0.0,

@@ -12,12 +12,10 @@ import torch
 from torch import nn
 
 from dnndoctor.findings import Location
-from dnndoctor.observe import names, steps
-from dnndoctor.observe.arguments import argument
+from dnndoctor.observe import names, steps, tables
 from dnndoctor.observe.data import Fed, flat_tensors, kind_of
 from dnndoctor.observe.forward import ForwardWatch, Watched
-from dnndoctor.observe.inventory import parameter_rows
-from dnndoctor.observe.loaders import LoaderFacts, Loaders
+from dnndoctor.observe.loaders import Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
 from dnndoctor.observe.source import caller, variable_names
@@ -403,95 +401,6 @@ class Watch:
         values = {index: float(value) for index, value in watched.values.items()}
         self.writer.put_all("loss", [{"operation": i, "facts": {"value": v}} for i, v in values.items()])
 
-    # aggregates
-
     def flush(self) -> None:
         """Bring the tables that are rewritten as a whole up to date, and commit."""
-        write = self.writer
-        write.put_all("parameter", parameter_rows(self))
-        write.put_all(
-            "module",
-            [
-                {
-                    "id": i,
-                    "path": self.modules.path(top),
-                    "class": type(top).__name__,
-                    "parameters": sum(p.numel() for p in top.parameters()),
-                    "location": self.modules.location(top),
-                }
-                for i, top in enumerate(self.modules.tops)
-            ],
-        )
-        write.put_all("optimizer", [_optimizer_row(each) for each in self.optimizers])
-        write.put_all("loader", [_loader_row(each) for each in self.loaders.all])
-        write.put_all(
-            "dataset", [{"id": i, "facts": f.facts(), "location": f.location} for i, f in enumerate(self.fed.values())]
-        )
-        write.put_all("pass", [_pass_row(i, g) for i, g in enumerate(self.passes.groups.values())])
-        write.put_all("clearing", [self._clearing_row(each) for each in self.optimizers])
-        write.run(
-            steps=self.step,
-            pretrained=self.pretrained,
-            clipped=self.clipped,
-            scaled=bool(self.scalers),
-            mode_layers=self.passes.mode_layers,
-            masked=self.root_finite,
-            backward_roots=sorted(self.backward_roots),
-            backward_location=self.backward_location,
-            operations_complete=self.forward.complete,
-            device=self._device(),
-        )
-        write.commit()
-
-    def _device(self) -> str:
-        for each in self.optimizers:
-            for parameter in each.parameters():
-                return str(parameter.device.type)
-        return "cpu"
-
-    def _clearing_row(self, facts: steps.OptimizerFacts) -> dict[str, Any]:
-        return {
-            "id": facts.index,
-            "location": facts.location,
-            "facts": {
-                "optimizer": type(facts.optimizer).__name__,
-                "intervals": facts.intervals,
-                "uncleared": facts.uncleared,
-                "empty": facts.empty,
-                "backwards": round(facts.backwards_total / max(facts.steps, 1)),
-                "step_location": facts.step_location,
-                "backward_location": self.backward_location,
-                "zero_location": self.zero_location,
-            },
-        }
-
-
-def _optimizer_row(facts: steps.OptimizerFacts) -> dict[str, Any]:
-    return {
-        "id": facts.index,
-        "name": type(facts.optimizer).__name__,
-        "steps": facts.steps,
-        "location": facts.location,
-        "facts": {
-            "rates": facts.rates,
-            "settings": facts.settings,
-            "peak_rate": facts.peak_rate,
-            "warming_up": facts.last_rate > facts.first_rate * 1.01,
-            "rate_location": argument(facts.location, "lr", 1),
-            "scheduler": facts.scheduler,
-            "closure": facts.closure,
-            "parameters": len(facts.held),
-        },
-    }
-
-
-def _loader_row(facts: LoaderFacts) -> dict[str, Any]:
-    shuffle = argument(facts.location, "shuffle")
-    return {"id": facts.index, "facts": {**facts.facts(), "shuffle_location": shuffle}, "location": facts.location}
-
-
-def _pass_row(index: int, group: Any) -> dict[str, Any]:
-    facts = {key: getattr(group, key) for key in ("model", "gradients", "loader", "trained", "trainable", "training")}
-    facts |= {key: list(getattr(group, key)) for key in ("active", "inactive", "inactive_trained")}
-    facts |= {"passes": group.count, "distinct": len(group.batches)}
-    return {"id": index, "location": group.location, "facts": facts}
+        tables.write(self)

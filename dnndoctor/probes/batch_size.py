@@ -134,15 +134,3 @@ def _resizer(old: int, new: int) -> Callable[[Any], Any]:
         return (value.repeat(repeats, *[1] * (value.dim() - 1)) if repeats > 1 else value)[:new]
 
     return resize
-
-
-def knee(sizes: list[int], medians: list[float], spreads: list[float]) -> tuple[int, int]:
-    """Smallest and largest size that can be called the knee, given how far repeats spread.
-
-    The knee is the smallest size whose throughput is within a fifth of the best one's; the spread widens the fifth.
-    """
-    best = max(medians)
-    typical = sorted(spreads)[len(spreads) // 2]
-    sure = [s for s, m in zip(sizes, medians, strict=True) if m >= 0.8 * best]
-    maybe = [s for s, m in zip(sizes, medians, strict=True) if m >= 0.8 * best / max(typical, 1.0)]
-    return min(maybe), min(sure)

@@ -201,3 +201,12 @@ class Graph:
         """The operation that takes the parameter's influence out of the graph: its result needs no gradient."""
         users = [node.index for node in self.nodes.values() if parameter in node.parameters]
         return next((n for n in self.descendants(users) if not n.row["differentiable"]), None)
+
+
+def layer_name(graph: Graph, node: Node) -> str:
+    """What a layer is called: its module's path, else its weight's name."""
+    weight = graph.weight(node)
+    owner = weight.rpartition(".")[0]
+    if node.row["module"] and (not weight or owner.startswith(node.row["module"])):
+        return str(node.row["module"])
+    return owner or weight or str(node.row["module"]) or node.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,3 +81,13 @@ def place(row: Row | list[Any] | None) -> Location | None:
     if isinstance(row, list):
         return Location(*row)
     return Location(row["file"], row["line"], row["column"])
+
+
+def number(value: float | None) -> float:
+    """A figure, or nan where there is none."""
+    return math.nan if value is None else float(value)
+
+
+def training_call(rows: Rows) -> Location | None:
+    """Where the training loop calls the model."""
+    return next((r["location"] for r in rows["pass"] if r["facts"]["trained"]), None)

@@ -1,0 +1,77 @@
+"""What the probes found, from the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dnndoctor import measurements as m
+from dnndoctor.measurements.missing import Missing
+from dnndoctor.recording.reader import Row, Rows, number, place, training_call
+
+
+def learning_rate(rows: Rows) -> m.LearningRateSweep | Missing:
+    """The learning-rate sweep."""
+    facts = _probe(rows, "learning-rate")
+    if isinstance(facts, Missing):
+        return facts
+    facts = dict(facts)
+    for key in ("rates", "scores"):
+        facts[key] = np.asarray(facts[key], np.float64)
+    facts["usable"] = tuple(facts["usable"])
+    return m.LearningRateSweep(**facts)
+
+
+def batch_size(rows: Rows) -> m.BatchSweep | Missing:
+    """The batch-size sweep."""
+    facts = _probe(rows, "batch-size")
+    if isinstance(facts, Missing):
+        return facts
+    by_size: dict[int, list[Row]] = {}
+    for row in rows["throughput"]:
+        by_size.setdefault(row["batch_size"], []).append(row)
+    if len(by_size) < 2:
+        return Missing("fewer than two batch sizes could be timed")
+    sizes = sorted(by_size)
+    speeds = {s: [r["samples_per_second"] for r in by_size[s]] for s in sizes}
+    medians = [float(np.median(speeds[s])) for s in sizes]
+    spreads = [max(speeds[s]) / min(speeds[s]) for s in sizes]
+    peaks = [max(number(r["peak_bytes"]) for r in by_size[s]) for s in sizes]
+    return m.BatchSweep(
+        sizes=np.asarray(sizes, np.int64),
+        throughput=np.asarray(medians),
+        spread=np.asarray(spreads),
+        peak_bytes=np.asarray(peaks),
+        user_size=facts["user_size"],
+        knee=_knee(sizes, medians, spreads),
+        stopped=facts["stopped"],
+    )
+
+
+def _knee(sizes: list[int], medians: list[float], spreads: list[float]) -> tuple[int, int]:
+    """The smallest sizes whose throughput is within a fifth of the best one's, with and without the repeats' spread."""
+    best, typical = max(medians), max(float(np.median(spreads)), 1.0)
+    sure = [s for s, speed in zip(sizes, medians, strict=True) if speed >= 0.8 * best]
+    maybe = [s for s, speed in zip(sizes, medians, strict=True) if speed >= 0.8 * best / typical]
+    return min(maybe), min(sure)
+
+
+def sample_order(rows: Rows) -> m.SampleOrder | Missing:
+    """Whether the order of the samples tells something."""
+    facts = _probe(rows, "sample-order")
+    if isinstance(facts, Missing):
+        return facts
+    recurrent = any(r["name"].startswith(("lstm", "gru", "rnn")) for r in rows["operation"])
+    inputs = [r["facts"] for r in rows["dataset"] if r["facts"]["role"] == "input"]
+    window = recurrent and not facts["classes"] and bool(inputs)
+    facts = dict(facts)
+    return m.SampleOrder(**{**facts, "location": place(facts["location"]) or training_call(rows), "recurrent": window})
+
+
+def _probe(rows: Rows, name: str) -> Row | Missing:
+    facts = rows.facts("probe", "name", name)
+    if facts is None:
+        off = not rows.run.get("probes", True)
+        return Missing("probes were switched off" if off else "the script ended before this probe")
+    if "missing" in facts:
+        return Missing(facts["missing"] or "it could not be measured")
+    return facts
