@@ -23,7 +23,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "INI104": ("INI102", "INI101", "ACT102"),
     "INI106": ("INI102", "DAT110", "LOS101"),
     "LRN101": ("DAT110", "INI102", "LOP101"),
-    "LRN102": ("LOS101", "ACT102", "GRD101"),
+    "LRN102": ("LOS101", "OPT102", "OPT104", "INI101", "LOP102", "REG104", "ACT102", "GRD101"),
     "NUM101": ("DAT101", "LRN101", "INI102", "DAT110", "LOP101"),
     "OPT104": ("ACT103", "INI101", "LOP102"),
 }

@@ -48,7 +48,7 @@ class Conductor:
         self.watch = watch
         self.phase = "observe"
         self.cut = False  # the user's epoch was ended early: what their script does now is no longer theirs
-        self.complete = False
+        self.stopping: str | None = None  # how we are ending the script
         self.phases: dict[str, float] = {}
         self._steps = steps
         self._probes = probes
@@ -286,7 +286,7 @@ class Conductor:
             if verdict != "done":
                 self._probe.stop()
             if self._encores:
-                raise Stop("stopped")
+                self._stop()
             self._over = True
             if not self._between_steps:
                 self._settle()
@@ -421,10 +421,11 @@ class Conductor:
 
     def _look_at_the_clock(self) -> None:
         if time.monotonic() > self._deadline:
+            self.stopping = "budget"
             raise Stop("budget")
 
     def _stop(self) -> None:
-        self.complete = True
+        self.stopping = "stopped"
         raise Stop("stopped")
 
 

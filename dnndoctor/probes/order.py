@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,22 +23,23 @@ def scan(watch: Watch) -> None:
     """Read targets in the order of training, and record how far neighbours are alike."""
     training = [each for each in watch.loaders.all if each.steps]
     random = RandomState()
-    targets: list[float] = []
+    batches: list[NDArray[np.float64]] = []
     source, shuffled, location = "batches", False, None
     if training:
         facts = max(training, key=lambda each: each.steps)
         location = facts.location
         shuffled = not facts.facts()["sequential"]
         if not shuffled:
-            targets, source = _from_dataset(facts.loader.dataset), "dataset"
-    if not targets and not shuffled:
-        targets = _from_batches(watch)
+            batches, source = [np.asarray([each]) for each in _from_dataset(facts.loader.dataset)], "dataset"
+    if not batches and not shuffled:
+        batches, source = _from_batches(watch), "batches"
     random.restore()
-    if not shuffled and len(targets) < 2:
+    scanned = sum(map(len, batches))
+    if not shuffled and scanned < 2:
         missing = "no targets with one value per sample were seen, or every step takes all samples"
         watch.writer.put("probe", {"name": "sample-order", "facts": {"missing": missing}})
         return
-    row = {"scanned": len(targets), "source": source, "shuffled": shuffled, **_likeness(np.asarray(targets))}
+    row = {"scanned": scanned, "source": source, "shuffled": shuffled, **_likeness(batches)}
     watch.writer.put("probe", {"name": "sample-order", "facts": {**row, "location": location}})
 
 
@@ -75,7 +77,7 @@ def _target(item: Any) -> float | None:
     return float(tensor) if tensor is not None and tensor.numel() == 1 else None
 
 
-def _from_batches(watch: Watch) -> list[float]:
+def _from_batches(watch: Watch) -> list[NDArray[np.float64]]:
     """The watched targets, where there is one per sample; tokens of one text follow each other by nature.
 
     Empty where every step takes the same samples: then there is no order.
@@ -85,11 +87,14 @@ def _from_batches(watch: Watch) -> list[float]:
         if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1 and fed.shape[0] == size:
             if len(fed.rows) > 1 and all(np.array_equal(rows, fed.rows[0]) for rows in fed.rows):
                 return []
-            return [float(each) for rows in fed.rows for each in rows[:, 0]]
+            return [rows[:, 0].astype(np.float64) for rows in fed.rows]
     return []
 
 
-def _likeness(values: NDArray[np.float64]) -> dict[str, Any]:
+def _likeness(batches: list[NDArray[np.float64]]) -> dict[str, Any]:
+    """How alike neighbours are. Within a batch the order means nothing to training, so it is mixed first."""
+    mixing = np.random.default_rng(0)
+    values = np.concatenate([mixing.permutation(each) for each in batches]) if batches else np.zeros(0)
     if len(values) < 2 or not np.isfinite(values).all():
         return {
             "classes": 0,
@@ -101,7 +106,6 @@ def _likeness(values: NDArray[np.float64]) -> dict[str, Any]:
         }
     distinct, counts = np.unique(values, return_counts=True)
     steps = np.diff(values)
-    ordered = bool(len(distinct) > 1 and ((steps >= 0).all() or (steps <= 0).all()))
     pairs = len(values) - 1
     spread = float(values.std())
     centred = values - values.mean()
@@ -118,5 +122,10 @@ def _likeness(values: NDArray[np.float64]) -> dict[str, Any]:
         "expected_same": expected,
         "correlation": correlation,
         "z": float(z),
-        "sorted": ordered,
+        "sorted": len(distinct) > 1 and (_rising(batches) or _rising([-each for each in batches])),
     }
+
+
+def _rising(batches: list[NDArray[np.float64]]) -> bool:
+    """No target falls from one batch to the next."""
+    return all(one.max() <= two.min() for one, two in pairwise(batches))

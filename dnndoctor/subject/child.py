@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sys
+import threading
 import time
 import traceback
 import types
@@ -24,9 +27,9 @@ class Reporter:
         self._last = ("", 0.0)
 
     def __call__(self, phase: str, step: int = 0, total: int = 0) -> None:
-        """At most ten lines a second of one phase."""
+        """At most fifty lines a second of one phase."""
         now = time.monotonic()
-        if phase == self._last[0] and now - self._last[1] < 0.1 and step != total:
+        if phase == self._last[0] and now - self._last[1] < 0.02 and step != total:
             return
         self._last = (phase, now)
         self._send(Progress(phase=phase, step=step, total=total))
@@ -53,7 +56,21 @@ def main(job_file: str) -> None:
     report.end(ending)
     sys.stdout.flush()
     sys.stderr.flush()
+    _end_workers()
     os._exit(0)  # threads and exit handlers of a script that was stopped half-way have nothing left to do
+
+
+def _end_workers(seconds: float = 2.0) -> None:
+    """Let multiprocessing clear away its own folders and semaphores, if it does so in time."""
+    util, tracker = sys.modules.get("multiprocessing.util"), sys.modules.get("multiprocessing.resource_tracker")
+    limit = threading.Timer(seconds, os._exit, (0,))
+    limit.daemon = True
+    limit.start()
+    with contextlib.suppress(Exception):  # private doors, which may move between versions
+        if util is not None:
+            util._exit_function()
+        if tracker is not None:
+            tracker._resource_tracker._stop()
 
 
 def _guard_disk(job: Job) -> None:
@@ -111,7 +128,7 @@ def _examine(job: Job, report: Reporter) -> Ending:
         random = RandomState()
         ending = _run_script(job, conductor)
         if ending.kind == "finished" and not watch.step:
-            ending = _train_model_file(conductor, writer)
+            ending = _by_hand(ending) if watch.backward_seen else _train_model_file(conductor, writer)
         watch.forward.active = False
         watch.observing = False
         _measure_the_rest(watch, conductor)
@@ -172,6 +189,11 @@ def _run_script(job: Job, conductor: Any) -> Ending:
     return Ending(kind="finished")
 
 
+def _by_hand(ending: Ending) -> Ending:
+    message = "backward ran, but no torch.optim optimizer made a step: updates made by hand cannot be examined yet"
+    return msgspec.structs.replace(ending, message=message)
+
+
 def _train_model_file(conductor: Any, writer: Any) -> Ending:
     """The script made no step: perhaps it only defines a model and its data."""
     from dnndoctor.probes.conductor import Stop
@@ -192,7 +214,13 @@ def _train_model_file(conductor: Any, writer: Any) -> Ending:
     return Ending(kind="finished")
 
 
+def _printable(text: str) -> str:
+    return "".join(c for c in re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text) if c.isprintable())
+
+
 def _exception(error: BaseException, script: str, conductor: Any) -> Ending:
+    if conductor.stopping:
+        return Ending(kind=conductor.stopping)  # raised on the way out, after we had stopped the script
     if conductor.cut:
         return Ending(kind="stopped")  # their epoch was cut short by us; what follows is no fault of theirs
     from dnndoctor.observe.source import is_user_file, relative
@@ -201,7 +229,7 @@ def _exception(error: BaseException, script: str, conductor: Any) -> Ending:
     frames = traceback.extract_tb(error.__traceback__)
     mine = [each for each in frames if is_user_file(each.filename)]
     last = mine[-1] if mine else None
-    message = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    message = _printable(f"{type(error).__name__}: {error}".splitlines()[0])[:300]
     return Ending(
         kind="exception",
         message=message,

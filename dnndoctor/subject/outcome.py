@@ -60,7 +60,8 @@ def _orderly(happened: Happened, kind: str) -> tuple[Outcome, str | None]:
             return Outcome.EXAMINED, None
         return Outcome.PARTLY, f"the time budget of {happened.budget:g} s ran out{_during(happened)}"
     if not happened.steps:
-        return Outcome.NOT, NO_STEP.format(script=happened.script)
+        said = happened.ending.message if happened.ending else ""
+        return Outcome.NOT, said or NO_STEP.format(script=happened.script)
     return Outcome.EXAMINED, None
 
 

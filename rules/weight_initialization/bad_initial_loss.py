@@ -57,7 +57,8 @@ def bad_initial_loss(
     excess = loss.value * (1 - errors * loss.spread) / reference - 1
     if not isfinite(excess) or excess <= (remark if classes else severe):
         return
-    remarkable = not classes or _gone(steps, reference * (1 + remark), soon)
+    lookup = bool(loss.chain) and loss.chain[-1].name == "embedding"  # a product of embeddings, N(0, 1) by default
+    remarkable = not classes or lookup or _gone(steps, reference * (1 + remark), soon)
     band = Severity.ERROR if excess > severe else Severity.WARNING if excess > high else Severity.INFO
     yield Finding(
         f"the loss starts at {loss.value:.3g}, {loss.value / reference:.2g} times a constant guess's {reference:.3g}",

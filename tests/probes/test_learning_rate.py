@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnndoctor.probes.learning_rate import LearningRateProbe, ladder
+from dnndoctor.probes.learning_rate import LearningRateProbe, RateSetter, ladder
 
 
 def sweep(
@@ -74,3 +75,15 @@ def test_the_ladder_holds_the_user_s_rate_and_leaves_room_on_both_sides(rate: fl
     assert rates == sorted(rates)
     assert rates[0] <= rate / 3
     assert rates[-1] >= rate * 3
+
+
+def test_the_rate_that_is_said_is_the_rate_that_is_set_whatever_a_schedule_did_before() -> None:
+    weight, bias = torch.zeros(2, requires_grad=True), torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.SGD([{"params": [weight], "lr": 1e-5}, {"params": [bias], "lr": 1e-6}])
+    setter = RateSetter(optimizer)
+    for group, rate in zip(optimizer.param_groups, (0.1, 0.01), strict=True):
+        group["lr"] = rate  # as a snapshot's restore brings the first step's rates back
+    setter.set(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.5, 0.05])
+    setter.put_back(optimizer)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.01]
