@@ -16,9 +16,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from dnndoctor.findings import Location
-from dnndoctor.observe import names, sampling
+from dnndoctor.observe import sampling
 from dnndoctor.observe.names import operation_name
 from dnndoctor.observe.source import caller
+from dnndoctor.recording import operations
 
 MOST_OPERATIONS = 1500
 MOST_CHECKED = 400
@@ -176,18 +177,20 @@ class ForwardWatch(TorchFunctionMode):
             step.largest.append((index, torch.linalg.vector_norm(detached, float("inf")).float()))
             if output.requires_grad and output.grad_fn is not None:
                 output.grad_fn.register_prehook(_gradient_reader(step, index))
-        if name in names.LOSSES:
+        if name in operations.LOSSES:
             step.values[index] = output.detach().mean().float()
             if len(tensors) > 1 and index not in step.targets:
                 step.targets[index] = tensors[1].detach()
         if self.sampling and index not in step.samples and _is_sampled(name):
             source = output.detach()
-            channels = name in names.CONVOLUTIONS or (source.dim() >= 4 and name in names.ACTIVATIONS | names.NORMS)
+            channels = name in operations.CONVOLUTIONS or (
+                source.dim() >= 4 and name in operations.ACTIVATIONS | operations.NORMS
+            )
             step.samples[index] = sampling.unit_sample(source, channels).float().clone()
 
 
 def _is_sampled(name: str) -> bool:
-    return name in names.ACTIVATIONS or name in names.WEIGHTED or name in names.NORMS
+    return name in operations.ACTIVATIONS or name in operations.WEIGHTED or name in operations.NORMS
 
 
 def _gradient_reader(step: Watched, index: int) -> Callable[[tuple[torch.Tensor, ...]], None]:
@@ -220,10 +223,10 @@ def _attributes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dic
     for position, key in enumerate(_POSITIONAL.get(name, ()), start=1):
         if len(args) > position and isinstance(args[position], (int, float, bool)):
             found[key] = args[position]
-    if kwargs.get("weight") is not None and name in names.LOSSES:
+    if kwargs.get("weight") is not None and name in operations.LOSSES:
         found["class_weights"] = True
     if kwargs.get("pos_weight") is not None:
         found["class_weights"] = True
-    if name in names.LOSSES and len(args) > 2 and isinstance(args[2], torch.Tensor):
+    if name in operations.LOSSES and len(args) > 2 and isinstance(args[2], torch.Tensor):
         found["class_weights"] = True
     return found

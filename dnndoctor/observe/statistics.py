@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dnndoctor.observe import names, sampling
+from dnndoctor.observe import sampling
 from dnndoctor.observe.forward import Operation, Watched
+from dnndoctor.recording import operations
 
 # Over 300 samples sound autoencoders and classifiers in training show 20 to 50 % silent units: class-specific ones.
 WINDOW = 2400
@@ -66,7 +67,7 @@ class ActivationRows:
             "pooled": pooled,
             "low": low,
             "high": high,
-            "histogram": counts.tolist() if name in names.ACTIVATIONS else [],
+            "histogram": counts.tolist() if name in operations.ACTIVATIONS else [],
         }
 
     def _dead(self, index: int, sample: NDArray[np.float32]) -> tuple[float, int]:

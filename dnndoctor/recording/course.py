@@ -8,7 +8,8 @@ import numpy as np
 
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
-from dnndoctor.recording.graph import NORMS, Graph
+from dnndoctor.recording.graph import Graph
+from dnndoctor.recording.operations import NORMS
 from dnndoctor.recording.reader import Row, Rows, number, place, training_call
 
 

@@ -6,7 +6,8 @@ import math
 
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
-from dnndoctor.recording.graph import LOSSES, Graph, Node, layer_name
+from dnndoctor.recording.graph import Graph, Node, layer_name
+from dnndoctor.recording.operations import LOSSES
 from dnndoctor.recording.reader import Row, Rows, number
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from dnndoctor import measurements as m
 from dnndoctor.findings import Location
 from dnndoctor.measurements.missing import Missing
-from dnndoctor.recording.graph import ACTIVATIONS, Graph, Node, layer_name
+from dnndoctor.recording.graph import Graph, Node, layer_name
+from dnndoctor.recording.operations import ACTIVATIONS
 from dnndoctor.recording.reader import Row, Rows, number, place
 
 # Operations that carry a weight's shape as [in, out] and not as [out, in].
