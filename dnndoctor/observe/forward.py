@@ -61,7 +61,9 @@ class Watched:
 class ForwardWatch(TorchFunctionMode):
     """Records the operations of training passes while ``active``."""
 
-    def __init__(self, module_now: Callable[[], tuple[str, Any, Location | None]]) -> None:
+    def __init__(
+        self, module_now: Callable[[], tuple[str, Any, Location | None]], fail: Callable[[Exception], None]
+    ) -> None:
         super().__init__()
         self.active = False
         self.sampling = True
@@ -69,6 +71,7 @@ class ForwardWatch(TorchFunctionMode):
         self.operations: list[Operation] = []
         self.complete = True
         self._module_now = module_now
+        self._fail = fail
         self._by_key: dict[tuple[Any, ...], int] = {}
         self._count: dict[tuple[Any, ...], int] = {}
         self._made: dict[int, tuple[ref[torch.Tensor], int]] = {}
@@ -86,8 +89,9 @@ class ForwardWatch(TorchFunctionMode):
             self.active = False  # what looking calls is not itself looked at
             try:
                 self._see(func, args, kwargs or {}, result)
-            finally:
                 self.active = True
+            except Exception as bug:  # noqa: BLE001 - a bug of ours must not become one of the user's
+                self._fail(bug)
         return result
 
     def begin(self) -> None:

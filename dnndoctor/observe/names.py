@@ -52,7 +52,8 @@ class Modules:
         """The outermost module that holds this one."""
         if module not in self._top:
             self.index(module)
-        return self._top[module]() or module
+        found = self._top[module]()
+        return module if found is None else found  # a module's truth is its length, which some do not have
 
     def location(self, module: nn.Module) -> Location | None:
         """The line that built it; of a copy, the line that built what holds it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import time
+import traceback
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -32,7 +34,7 @@ class Watch:
         self.writer = writer
         self.script = script
         self.modules = names.Modules()
-        self.forward = ForwardWatch(self._module_now)
+        self.forward = ForwardWatch(self._module_now, self.fail)
         self.loaders = Loaders()
         self.passes = Passes()
         self.optimizers: list[steps.OptimizerFacts] = []
@@ -42,6 +44,7 @@ class Watch:
         self.unscaled: dict[int, torch.Tensor] = {}
         self.observing = True
         self.deep = True  # the first steps are watched operation by operation
+        self.failure: str | None = None
         self.pretrained = False
         self.clipped = False
         self.step = 0
@@ -323,6 +326,13 @@ class Watch:
         self._step_started = time.perf_counter()
         for each in self.optimizers:
             each.interrupted = True
+
+    def fail(self, bug: Exception) -> None:
+        """Something of ours broke: look no further, and let the user's script not feel it."""
+        place = traceback.extract_tb(bug.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}:{place.lineno}"
+        self.failure = self.failure or f"{type(bug).__name__}: {bug} ({where})"
+        self.observing = self.deep = self.forward.active = False
 
     def begin_shallow(self) -> None:
         """From now on only passes and steps are noted."""

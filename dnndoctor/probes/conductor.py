@@ -116,6 +116,12 @@ class Conductor:
                 self._after_own_step()
         self._look_at_the_clock()
 
+    def stop_if_failed(self) -> None:
+        """Nothing more is to be seen once the watch has broken."""
+        if self.watch.failure is not None:
+            self._probe = None
+            raise Stop("failed")
+
     def on_backward(self, values: list[torch.Tensor]) -> None:
         """Backward runs on these losses."""
         (self._losses if self.probing else self.watch.losses).extend(values)

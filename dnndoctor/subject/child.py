@@ -146,15 +146,21 @@ def _measure_the_rest(watch: Any, conductor: Any) -> None:
     """What needs no running script."""
     from dnndoctor.probes import order
 
-    if watch.step:
+    if watch.failure is not None or not watch.step:
+        return
+    try:
         conductor.finish()
         order.scan(watch)
         watch.flush()
+    except Exception as bug:  # noqa: BLE001 - it is told in the report
+        watch.fail(bug)
 
 
 def _close(ending: Ending, watch: Any, conductor: Any, began: float) -> Ending:
     watch.writer.run(wall_seconds=time.monotonic() - began, phases=conductor.phases, ending=ending.kind)
     watch.writer.close()
+    if watch.failure is not None:
+        ending = Ending(kind="failed", message=watch.failure)
     return msgspec.structs.replace(ending, steps=watch.step)
 
 

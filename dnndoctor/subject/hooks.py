@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -35,8 +36,22 @@ def install(watch: Watch, conductor: Conductor) -> None:
     wrap_iter(watch.loaders, conductor.serve, lambda: conductor.probing)
 
 
-def _after_init(cls: Any, note: Callable[[Any], None]) -> None:
-    original = cls.__init__
+def _shielded(watch: Watch, look: Callable[..., None]) -> Callable[..., None]:
+    """A bug of ours must not become an exception of the user's; what ends the script on purpose is no Exception."""
+
+    @functools.wraps(look)
+    def call(*args: Any, **kwargs: Any) -> None:
+        if watch.failure is None:
+            try:
+                look(*args, **kwargs)
+            except Exception as bug:  # noqa: BLE001 - it is told in the report
+                watch.fail(bug)
+
+    return call
+
+
+def _after_init(watch: Watch, cls: Any, look: Callable[[Any], None]) -> None:
+    original, note = cls.__init__, _shielded(watch, look)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it takes that method's place
         original(self, *args, **kwargs)
@@ -59,11 +74,11 @@ def _note_construction(watch: Watch) -> None:
     def loader_built(one: Any) -> None:
         watch.loaders.built.setdefault(one, caller(one))
 
-    _after_init(nn.Module, lambda one: watch.modules.note(one, caller(one)))
-    _after_init(Optimizer, optimizer_built)
-    _after_init(LRScheduler, lambda one: watch.schedulers.setdefault(one, None))
-    _after_init(torch.amp.GradScaler, lambda one: watch.scalers.setdefault(one, None))
-    _after_init(DataLoader, loader_built)
+    _after_init(watch, nn.Module, lambda one: watch.modules.note(one, caller(one)))
+    _after_init(watch, Optimizer, optimizer_built)
+    _after_init(watch, LRScheduler, lambda one: watch.schedulers.setdefault(one, None))
+    _after_init(watch, torch.amp.GradScaler, lambda one: watch.scalers.setdefault(one, None))
+    _after_init(watch, DataLoader, loader_built)
 
 
 def _hook_modules(watch: Watch, conductor: Conductor, main: int) -> None:
@@ -103,8 +118,8 @@ def _hook_modules(watch: Watch, conductor: Conductor, main: int) -> None:
         return original(self, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     nn.Module._call_impl = call  # type: ignore[method-assign]
-    register_module_forward_pre_hook(before)
-    register_module_forward_hook(after, always_call=True)
+    register_module_forward_pre_hook(_shielded(watch, before))
+    register_module_forward_hook(_shielded(watch, after), always_call=True)
 
 
 def _hook_steps(watch: Watch, conductor: Conductor) -> None:
@@ -118,8 +133,13 @@ def _hook_steps(watch: Watch, conductor: Conductor) -> None:
         conductor.after_step(optimizer)
         watch.forward.active = watch.observing and watch.deep
 
-    register_optimizer_step_pre_hook(before)
-    register_optimizer_step_post_hook(after)
+    def after_or_stop(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        shielded(optimizer, args, kwargs)
+        conductor.stop_if_failed()
+
+    shielded = _shielded(watch, after)
+    register_optimizer_step_pre_hook(_shielded(watch, before))
+    register_optimizer_step_post_hook(after_or_stop)
 
 
 def _wrap_backward(watch: Watch, conductor: Conductor) -> None:
@@ -134,15 +154,20 @@ def _wrap_backward(watch: Watch, conductor: Conductor) -> None:
         forward = watch.forward
         was, forward.active = forward.active, False
         try:
-            scalars = [t for t in tensors if t.numel() == 1]
-            conductor.on_backward([watch.unscaled.get(id(t), t).detach() for t in scalars])
-            watch.before_backward(tensors)
+            before(tensors)
             result = go()
-            watch.after_backward()
+            after()
             return result
         finally:
             inside = False
             forward.active = was
+
+    def look(tensors: list[torch.Tensor]) -> None:
+        scalars = [t for t in tensors if t.numel() == 1]
+        conductor.on_backward([watch.unscaled.get(id(t), t).detach() for t in scalars])
+        watch.before_backward(tensors)
+
+    before, after = _shielded(watch, look), _shielded(watch, watch.after_backward)
 
     def backward(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         return run([self], lambda: tensor_backward(self, *args, **kwargs))  # type: ignore[no-untyped-call]

@@ -66,6 +66,8 @@ def _orderly(happened: Happened, kind: str) -> tuple[Outcome, str | None]:
 
 
 def _failed(happened: Happened, ending: Ending) -> str:
+    if ending.kind == "failed":
+        return f"dnndoctor itself failed{_when(happened)}, which is a bug of its own: {ending.message}"
     if ending.kind == "exit":
         return _exited(happened, ending)
     at = f" at {ending.file}:{ending.line}" if ending.file and ending.line else ""

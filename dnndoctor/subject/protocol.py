@@ -45,8 +45,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the script ended, as the child saw it.
 
     ``kind``: "stopped" (we stopped it, all was done), "finished" (it ran to its end), "budget" (we stopped it as
-    the time was up), "exit" (``sys.exit``), "exception", "interrupted". ``message``: one line for people
-    ("ValueError: ..."), ``file``/``line``: the user's line that it came from. ``code``: exit code. ``steps``: the
+    the time was up), "exit" (``sys.exit``), "exception", "interrupted", "failed" (our watch did). ``message``: one
+    line for people ("ValueError: ..."), ``file``/``line``: the user's line that it came from. ``code``: exit code. ``steps``: the
     optimizer steps that were recorded.
     """
 

@@ -132,3 +132,19 @@ def test_the_script_sees_its_own_world(check: Check) -> None:
     report = check(head + source, args=("--lr", "3"))
     assert report["target"]["outcome"] == "examined", report["target"]["reason"]
     assert report["target"]["args"] == ["--lr", "3"]
+
+
+def test_a_model_whose_length_cannot_be_asked_for_is_examined(check: Check) -> None:
+    source = TRAIN.replace("model = nn.Sequential", "class Net(nn.Sequential):\n    __len__ = None\nmodel = Net")
+    assert check(source.replace("EXTRA", "pass"))["target"]["outcome"] == "examined"
+
+
+def test_a_bug_of_ours_is_not_an_exception_of_the_user_s(check: Check, tmp_path: Path) -> None:
+    source = (
+        "from dnndoctor.observe.watch import Watch\n"
+        "def broken(self, *args): raise KeyError('ours')\n"
+        "Watch.after_step = broken\n" + train("pass")
+    )
+    report = check(source)
+    assert report["target"]["outcome"] in ("partly-examined", "not-examined")
+    assert "a bug of its own: KeyError: 'ours'" in report["target"]["reason"]
