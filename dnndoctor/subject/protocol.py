@@ -46,8 +46,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``kind``: "stopped" (we stopped it, all was done), "finished" (it ran to its end), "budget" (we stopped it as
     the time was up), "exit" (``sys.exit``), "exception", "interrupted", "failed" (our watch did). ``message``: one
-    line for people ("ValueError: ..."), ``file``/``line``: the user's line that it came from. ``code``: exit code. ``steps``: the
-    optimizer steps that were recorded.
+    line for people ("ValueError: ..."), ``file``/``line``: the user's line that it came from. ``code``: exit code.
+    ``steps``: the optimizer steps that were recorded.
     """
 
     kind: str

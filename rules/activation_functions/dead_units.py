@@ -14,7 +14,7 @@ def dead_units(
     activations: Activations,
     *,
     share: float = 0.50,
-    grown_share: float = 0.20,
+    grown_share: float = 0.40,
     growth: float = 0.10,
     samples: int = 300,
 ) -> Iterator[Finding]:
@@ -38,7 +38,7 @@ def dead_units(
     References
         He et al. 2015, Delving Deep into Rectifiers, section 2; Lu et al. 2019, Dying ReLU and Initialization.
         share: 0.50, measured on 30 sound runs: up to 0.04 in MLPs and conv nets, 0.32 in a VAE, 0.49 in a transformer.
-        grown_share: 0.20, measured: He initialisation at depth 20 has this share before the first step.
+        grown_share: 0.40, measured: sound convolutional VAEs grow from 0 to 0.32 within 45 steps.
         growth: 0.10, this project's choice: what the share has to gain over the watch to count as growing.
         samples: 300, a unit active in 1 % of samples is silent in 299 of them with probability 0.05 (binomial).
     """

@@ -29,7 +29,12 @@ def test_the_threshold(site: Site, share: float, state: State) -> None:
 
 
 def test_a_growing_share_counts_earlier(site: Site) -> None:
-    assert judge(site(dead_share=[0.0, 0.1, 0.2, 0.3, 0.3, 0.3])).state is State.FINDING
+    assert judge(site(dead_share=[0.0, 0.1, 0.2, 0.45, 0.45, 0.45])).state is State.FINDING
+    assert judge(site(dead_share=[0.45] * 6)).state is State.PASS
+
+
+def test_a_sound_variational_autoencoder_is_silent(site: Site) -> None:
+    assert judge(site(dead_share=[0.0, 0.1, 0.2, 0.31, 0.32, 0.32])).state is State.PASS
     assert judge(site(dead_share=[0.22, 0.22, 0.25, 0.25, 0.3, 0.3])).state is State.PASS
 
 
