@@ -35,13 +35,13 @@ def _first_values(parameter: torch.Tensor) -> dict[str, Any]:
     if not value.is_floating_point() or not value.numel() or value.is_meta:
         return {}
     sample = sampling.flat_sample(value).float()
-    few = value.reshape(value.shape[0], -1)[:64]
+    few = value.reshape(value.shape[0], -1)[:64] if value.dim() > 1 else value.reshape(1, -1)
     return {
         "mean": float(sample.mean()),
         "std": float(sample.std()) if sample.numel() > 1 else 0.0,
         "max_abs": float(torch.linalg.vector_norm(value.float(), float("inf"))),
         "constant": bool((sample == sample[0]).all()),
-        "identical_rows": bool(value.dim() > 1 and len(few) > 1 and (few == few[0]).all()),
+        "identical_rows": bool(len(few) > 1 and (few == few[0]).all()),
     }
 
 

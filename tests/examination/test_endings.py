@@ -134,6 +134,16 @@ def test_the_script_sees_its_own_world(check: Check) -> None:
     assert report["target"]["args"] == ["--lr", "3"]
 
 
+def test_a_parameter_without_dimensions_is_one_like_others(check: Check) -> None:
+    scale = "class Scaled(nn.Sequential):\n"
+    scale += "    def __init__(self, *layers):\n        super().__init__(*layers)\n"
+    scale += "        self.scale = nn.Parameter(torch.tensor(1.0))\n"
+    scale += "    def forward(self, x):\n        return super().forward(x) * self.scale\n"
+    report = check(train("pass").replace("model = nn.Sequential", scale + "model = Scaled"))
+    assert report["target"]["outcome"] == "examined", report["target"]["reason"]
+    assert [f for f in report["findings"] if f["severity"] != "info"] == []
+
+
 def test_a_model_whose_length_cannot_be_asked_for_is_examined(check: Check) -> None:
     source = TRAIN.replace("model = nn.Sequential", "class Net(nn.Sequential):\n    __len__ = None\nmodel = Net")
     assert check(source.replace("EXTRA", "pass"))["target"]["outcome"] == "examined"
