@@ -53,7 +53,7 @@ class PassGroup:
     inactive: tuple[str, ...]
     inactive_trained: tuple[str, ...]
     count: int = 0
-    batches: set[tuple[int, ...]] = field(default_factory=set)
+    longest_run: int = 0  # of passes over one and the same batch, with no step between them
 
 
 class Passes:
@@ -63,6 +63,8 @@ class Passes:
         self.groups: dict[tuple[object, ...], PassGroup] = {}
         self.mode_layers = False
         self._pending: list[Pass] = []
+        self._last: tuple[object, ...] = ()
+        self._run = 0
 
     def open(self, one: Pass) -> None:
         """A root module is called."""
@@ -76,10 +78,11 @@ class Passes:
             each.trained = each.trained or each.gradients
 
     def step(self) -> None:
-        """An optimizer stepped: file what came before."""
+        """An optimizer stepped, or the script is over: file what came before."""
         for each in self._pending:
             self._settle(each)
         self._pending.clear()
+        self._last = ()
 
     def _settle(self, one: Pass) -> None:
         key = (
@@ -106,13 +109,15 @@ class Passes:
                 tuple(sorted(one.inactive_trained)),
             )
         group.count += 1
-        if len(group.batches) < 64:
-            group.batches.add(one.batch)
+        here = (*key, one.batch)
+        self._run = self._run + 1 if here == self._last else 1
+        self._last = here
+        group.longest_run = max(group.longest_run, self._run)
 
 
-def identity(tensors: list[torch.Tensor]) -> tuple[int, ...]:
-    """Tells one batch from another, cheaply."""
+def identity(tensors: list[torch.Tensor], fetched: int) -> tuple[int, ...]:
+    """Tells one batch from another, cheaply; ``fetched``: batches so far, since memory is used again."""
     if not tensors:
         return ()
     first = tensors[0]
-    return (first.data_ptr(), *first.shape)
+    return (fetched, first.data_ptr(), *first.shape)

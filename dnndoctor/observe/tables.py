@@ -105,5 +105,5 @@ def _loader_row(facts: LoaderFacts) -> dict[str, Any]:
 def _pass_row(index: int, group: PassGroup) -> dict[str, Any]:
     facts = {key: getattr(group, key) for key in ("model", "gradients", "loader", "trained", "trainable", "training")}
     facts |= {key: list(getattr(group, key)) for key in ("active", "inactive", "inactive_trained")}
-    facts |= {"passes": group.count, "distinct": len(group.batches)}
+    facts |= {"passes": group.count, "longest_run": group.longest_run}
     return {"id": index, "location": group.location, "facts": facts}

@@ -121,7 +121,8 @@ class Watch:
         trainable = any(p.requires_grad and (not held or id(p) in held) for p in module.parameters())
         where = caller()
         model = self.modules.path(module) or type(module).__name__
-        self._pass = Pass(model, where, gradients, loader, identity(tensors), trainable, module.training)
+        fetched = self.loaders.current.batches if self.loaders.current else 0
+        self._pass = Pass(model, where, gradients, loader, identity(tensors, fetched), trainable, module.training)
         self.passes.open(self._pass)
         if gradients and self.deep and tensors:
             self._name_parameters()

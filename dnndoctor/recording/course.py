@@ -145,7 +145,7 @@ def modes(rows: Rows) -> m.Modes | Missing:
                 inactive=tuple(facts["inactive"]),
                 inactive_trained=tuple(facts["inactive_trained"]),
                 trainable=facts["trainable"],
-                same_input=facts["passes"] >= 5 and facts["distinct"] <= facts["passes"] // 4,
+                same_input=facts["longest_run"] >= 5,
                 training_data=role == "training",
             )
         )

@@ -149,6 +149,7 @@ def _measure_the_rest(watch: Any, conductor: Any) -> None:
     if watch.failure is not None or not watch.step:
         return
     try:
+        watch.passes.step()
         conductor.finish()
         order.scan(watch)
         watch.flush()

@@ -158,3 +158,18 @@ def test_a_bug_of_ours_is_not_an_exception_of_the_user_s(check: Check, tmp_path:
     report = check(source)
     assert report["target"]["outcome"] in ("partly-examined", "not-examined")
     assert "a bug of its own: KeyError: 'ours'" in report["target"]["reason"]
+
+
+DROPOUT = "nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.5)"
+EVERY_EPOCH = """
+    with torch.no_grad():
+        model(X[:128])
+"""
+
+
+@pytest.mark.parametrize("when", ["every epoch", "at the end"])
+def test_a_forgotten_eval_is_found_wherever_the_evaluation_stands(check: Check, when: str) -> None:
+    source = train("pass").replace("batch_size=16", "batch_size=64").replace("nn.Sequential(nn.Linear(8, 16)", DROPOUT)
+    source += EVERY_EPOCH if when == "every epoch" else EVERY_EPOCH.replace("\n    ", "\n")
+    errors = [f["rule"] for f in check(source)["findings"] if f["severity"] == "error"]
+    assert errors == ["REG103"]
