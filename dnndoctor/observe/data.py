@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,16 +101,21 @@ def kind_of(tensor: torch.Tensor) -> str:
     return "bool" if tensor.dtype is torch.bool else "integer"
 
 
-def flat_tensors(values: Any, depth: int = 3) -> list[torch.Tensor]:
-    """The tensors in nested tuples, lists, dicts and dataclass-like objects, in order."""
+def flat_tensors(values: Any, depth: int = 4) -> list[torch.Tensor]:
+    """The tensors in nested tuples, lists, mappings, dataclasses and plain objects, in order."""
     if isinstance(values, torch.Tensor):
         return [values]
-    if depth == 0:
+    if depth == 0 or isinstance(values, (str, bytes, type, torch.nn.Module)) or callable(values):
         return []
-    if isinstance(values, dict):
+    if isinstance(values, Mapping):
         values = list(values.values())
     elif hasattr(values, "__dataclass_fields__"):
-        values = [getattr(values, name) for name in values.__dataclass_fields__]
-    if isinstance(values, (tuple, list)):
-        return [tensor for each in values for tensor in flat_tensors(each, depth - 1)]
-    return []
+        values = [getattr(values, name, None) for name in values.__dataclass_fields__]
+    elif not isinstance(values, (tuple, list)):
+        values = list(getattr(values, "__dict__", {}).values())
+    return [tensor for each in values for tensor in flat_tensors(each, depth - 1)]
+
+
+def batch_size(tensors: list[torch.Tensor]) -> int:
+    """The first dimension of the first tensor that has one."""
+    return next((int(each.shape[0]) for each in tensors if each.dim()), 1)

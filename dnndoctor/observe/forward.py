@@ -13,12 +13,14 @@ from typing import Any
 from weakref import ref
 
 import torch
+from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
 from torch.overrides import TorchFunctionMode
 
 from dnndoctor.findings import Location
 from dnndoctor.observe import sampling
 from dnndoctor.observe.names import operation_name
 from dnndoctor.observe.source import caller
+from dnndoctor.observe.transforms import readable, transformed
 from dnndoctor.recording import operations
 
 MOST_OPERATIONS = 1500
@@ -76,6 +78,23 @@ class ForwardWatch(TorchFunctionMode):
         self._count: dict[tuple[Any, ...], int] = {}
         self._made: dict[int, tuple[ref[torch.Tensor], int]] = {}
         self.parameter_names: dict[int, str] = {}
+        self.before_use: Callable[[Callable[..., Any], tuple[Any, ...]], None] | None = None
+
+    def __enter__(self) -> ForwardWatch:
+        """Lie at the bottom of this thread's stack of modes: what a script pops is then never this one."""
+        above = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
+        if self not in above:
+            _push_on_torch_function_stack(self)
+        for mode in reversed(above):
+            _push_on_torch_function_stack(mode)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Out of this thread's stack of modes, wherever it lies. A mode costs each torch call two microseconds."""
+        above = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
+        for mode in reversed(above):
+            if mode is not self:
+                _push_on_torch_function_stack(mode)
 
     def __torch_function__(
         self,
@@ -84,8 +103,10 @@ class ForwardWatch(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if self.active and torch.is_grad_enabled():
+        if self.before_use is not None:
+            self.before_use(func, args)
+        result = func(*args, **kwargs) if kwargs else func(*args)
+        if self.active and torch.is_grad_enabled() and not transformed():
             self.active = False  # what looking calls is not itself looked at
             try:
                 self._see(func, args, kwargs or {}, result)
@@ -109,7 +130,9 @@ class ForwardWatch(TorchFunctionMode):
         output = _first_tensor(result)
         if output is None and isinstance(args[0] if args else None, torch.Tensor) and result is None:
             output = args[0] if operation_name(func) == "setitem" else None
-        if output is None or not output.is_floating_point() or output.layout is not torch.strided:
+        if output is None or not readable(output) or not output.is_floating_point():
+            return
+        if output.layout is not torch.strided:
             return
         tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
         inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.observe import sampling
 from dnndoctor.observe.arguments import assignment
+from dnndoctor.observe.transforms import readable
 
 if TYPE_CHECKING:
     from dnndoctor.observe.watch import Watch
 
 _NORM = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
-_initial: dict[int, dict[str, Any]] = {}
-_loaded: set[int] = set()
 
 
-def note_loaded(module: nn.Module) -> None:
-    """These parameters came from a checkpoint."""
-    _loaded.update(id(p) for p in module.parameters())
+class Inventory:
+    """What the parameters were before the first step, and which of them came from a checkpoint."""
 
+    def __init__(self) -> None:
+        self._initial: MutableMapping[torch.Tensor, dict[str, Any]] = WeakIdKeyDictionary()
+        self._loaded: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
 
-def note_initial(parameters: list[torch.Tensor]) -> None:
-    """Take the statistics of parameters before the first step."""
-    for parameter in parameters:
-        if id(parameter) not in _initial:
-            _initial[id(parameter)] = _first_values(parameter)
+    def note_loaded(self, module: nn.Module) -> None:
+        """These parameters came from a checkpoint."""
+        for parameter in module.parameters():
+            self._loaded[parameter] = True
+            self._initial.pop(parameter, None)
+
+    def note_initial(self, parameters: list[torch.Tensor]) -> None:
+        """Take the statistics of parameters before the first step; of those without values yet, later."""
+        for parameter in parameters:
+            if parameter not in self._initial and readable(parameter) and parameter.numel():
+                self._initial[parameter] = _first_values(parameter)
+
+    def initial(self, parameter: torch.Tensor) -> dict[str, Any]:
+        """Its statistics before the first step, if they were taken."""
+        return self._initial.get(parameter, {})
+
+    def loaded(self, parameter: torch.Tensor) -> bool:
+        """Whether it came from a checkpoint."""
+        return parameter in self._loaded
 
 
 def _first_values(parameter: torch.Tensor) -> dict[str, Any]:
     value = parameter.detach()
-    if not value.is_floating_point() or not value.numel() or value.is_meta:
+    if not value.is_floating_point():
         return {}
     sample = sampling.flat_sample(value).float()
     few = value.reshape(value.shape[0], -1)[:64] if value.dim() > 1 else value.reshape(1, -1)
@@ -99,8 +116,8 @@ def _row(
         "learning_rate": holder[1] if holder else None,
         "location": assignment(watch.script, name) if bare else watch.modules.location(module),
         "facts": {
-            **_initial.get(id(parameter), {}),
-            "loaded": id(parameter) in _loaded,
+            **watch.inventory.initial(parameter),
+            "loaded": watch.inventory.loaded(parameter),
             "parametrized": "parametrizations" in name or "_orig" in short or hasattr(module, "weight_g"),
             "used": name in watch.used,
             "no_grad_at": watch.without_gradients.get(id(parameter)),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
+from torch.utils.data import IterableDataset, SequentialSampler
+from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
 
@@ -31,6 +32,8 @@ class LoaderFacts:
     kept: list[Any] = field(default_factory=list)
     kept_bytes: int = 0
     position: int = 0
+    since_step: int = 0  # batches fetched since the last optimizer step
+    ended: bool = False  # and since then it came to its end
 
     def keep(self, batch: Any) -> None:
         """Keep a copy of the batch for paired trials, within bounds."""
@@ -74,7 +77,7 @@ class Loaders:
     def __init__(self) -> None:
         self.all: list[LoaderFacts] = []
         self.current: LoaderFacts | None = None
-        self.built: WeakKeyDictionary[Any, Location | None] = WeakKeyDictionary()
+        self.built: MutableMapping[Any, Location | None] = WeakIdKeyDictionary()
         self.seconds = 0.0
 
     def of(self, loader: Any) -> LoaderFacts:
@@ -96,8 +99,19 @@ class Loaders:
             facts.seconds += seconds
             self.seconds += seconds
         facts.batches += 1
+        facts.since_step += 1
         self.current = facts
         return batch
+
+    def step(self) -> None:
+        """The lead optimizer has stepped: on these batches it trained.
+
+        Several loaders may be drawn from side by side. One that was passed whole between two steps evaluated.
+        """
+        for each in self.all:
+            if each is self.current or (0 < each.since_step <= 2 and not each.ended):
+                each.steps += 1
+            each.since_step, each.ended = 0, False
 
 
 class ServedIterator:
@@ -151,13 +165,18 @@ def _plain_batches(loader: Any) -> bool:
     return batch_sampler is None or type(batch_sampler) is torch.utils.data.BatchSampler
 
 
-def wrap_iter(loaders: Loaders, serve: Callable[[ServedIterator], Any], probing: Callable[[], bool]) -> None:
-    """Route ``DataLoader.__iter__`` through ``serve``, once, for the process's life."""
-    original = DataLoader.__iter__
+def iterating(
+    loaders: Loaders,
+    original: Callable[[Any], Iterator[Any]],
+    serve: Callable[[ServedIterator], Any],
+    probing: Callable[[], bool],
+) -> Callable[[Any], ServedIterator]:
+    """What stands in the place of ``DataLoader.__iter__``, the ``original``: every batch comes through ``serve``."""
 
-    def __iter__(self: Any) -> Any:  # noqa: N807 - it takes that method's place
+    @functools.wraps(original)
+    def __iter__(self: Any) -> ServedIterator:  # noqa: N807 - it takes that method's place
         facts = loaders.of(self)
         late = probing() and bool(facts.kept)
         return ServedIterator(facts, lambda: original(self), serve, now=not late)
 
-    DataLoader.__iter__ = __iter__  # type: ignore[method-assign]
+    return __iter__

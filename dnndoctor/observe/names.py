@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
 
@@ -30,10 +31,10 @@ class Modules:
     """Every module that was built, its path in the model and the line that built it."""
 
     def __init__(self) -> None:
-        self._built: WeakKeyDictionary[nn.Module, Location | None] = WeakKeyDictionary()
+        self._built: MutableMapping[nn.Module, Location | None] = WeakIdKeyDictionary()
         self._order: list[ref[nn.Module]] = []
-        self._path: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
-        self._top: WeakKeyDictionary[nn.Module, ref[nn.Module]] = WeakKeyDictionary()
+        self._path: MutableMapping[nn.Module, str] = WeakIdKeyDictionary()
+        self._top: MutableMapping[nn.Module, ref[nn.Module]] = WeakIdKeyDictionary()
         self.tops: list[nn.Module] = []
 
     def note(self, module: nn.Module, location: Location | None) -> None:

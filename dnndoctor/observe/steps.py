@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from dnndoctor.findings import Location
 from dnndoctor.observe import sampling
+from dnndoctor.observe.transforms import readable
 
 WEIGHT_SAMPLE = 1024
+MOST_BACKWARDS = 8  # of one step whose gradients are looked at
+
+
+class UpdatesByHand(torch.optim.Optimizer):
+    """Stands where an optimizer is asked for, and steps nothing: the user's own code does."""
+
+    def __init__(self, parameters: list[torch.Tensor]) -> None:
+        # Not Optimizer.__init__: this is none, and nothing shall be hooked onto it.
+        self.param_groups = [{"params": parameters, "lr": 0.0}]
+        self.state = defaultdict(dict)
+        self.defaults = {}
 
 
 @dataclass
@@ -26,9 +40,11 @@ class OptimizerFacts:
     peak_rate: float = 0.0
     first_rate: float = 0.0
     last_rate: float = 0.0
-    closure: bool = False
     scheduler: str | None = None
     step_location: Location | None = None
+    evaluations: int = 1  # of the closure, at most, in one step
+    built_at_step: int = 0
+    steps_alone: int = 0  # since the lead's last one
     # how its gradients are cleared
     intervals: int = 0
     uncleared: int = 0
@@ -37,49 +53,65 @@ class OptimizerFacts:
     backwards_total: int = 0
     cleared: bool = True
     interrupted: bool = False
-    filled: bool = False
-    probe_parameters: list[torch.Tensor] = field(default_factory=list)
-    kept_norms: list[float] = field(default_factory=list)
+    _known: list[torch.Tensor] = field(default_factory=list)
+    _kept: torch.Tensor | None = None  # their norms as the last step left them
+    _found: list[torch.Tensor] = field(default_factory=list)  # their norms as the backwards since then met them
+    _left: list[torch.Tensor] = field(default_factory=list)  # norms that the backwards left
+
+    @property
+    def name(self) -> str:
+        """The optimizer's class."""
+        return "updates by hand" if isinstance(self.optimizer, UpdatesByHand) else type(self.optimizer).__name__
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it is the user's own code that updates."""
+        return isinstance(self.optimizer, UpdatesByHand)
 
     def parameters(self) -> list[torch.Tensor]:
         """Everything in its groups."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def rate(self) -> float:
-        """The first group's rate now."""
-        return max(float(group.get("lr", 0.0)) for group in self.optimizer.param_groups)
+        """The largest rate of its groups now."""
+        return max((float(group.get("lr", 0.0)) for group in self.optimizer.param_groups), default=0.0)
 
     def before_backward(self) -> None:
-        """Look whether gradients of the step before are still there."""
+        """Take the norms of gradients that the step before may have left; looked at when the step comes."""
         if not self.steps or self.cleared:
             return
-        norms = _norms(self.probe_parameters)
-        if norms != self.kept_norms or not any(norms):
+        norms = _norms(self._known)
+        if norms is None:
             self.cleared = True
+        else:
+            self._found.append(norms)
 
     def after_backward(self) -> None:
         """Note that there is something to step on."""
         self.backwards += 1
-        if not self.filled:
-            self.filled = any(p.grad is not None and bool(p.grad.any()) for p in self.parameters()[:8])
+        if self.backwards <= MOST_BACKWARDS and (left := _norms(self.parameters()[:8])) is not None:
+            self._left.append(left)
 
-    def before_step(self) -> None:
-        """Close the interval since the last step."""
+    def before_step(self, norms: list[float | None]) -> None:
+        """Close the interval since the last step; ``norms`` are those of its gradients now."""
         if self.steps and self.backwards and not self.interrupted:
             self.intervals += 1
-            self.uncleared += not self.cleared
+            self.uncleared += not self.cleared and not self._met_cleared()
         self.interrupted = False
-        if self.backwards and self.filled and not any(_norms(self.parameters())):
+        if self.backwards and not any(norms) and any(bool(each.any()) for each in self._left):
             self.empty += 1
         self.backwards_total += self.backwards
+
+    def _met_cleared(self) -> bool:
+        return any(self._kept is None or not torch.equal(each, self._kept) for each in self._found)
 
     def after_step(self) -> None:
         """Remember some gradients as they are now, to know them again."""
         self.steps += 1
-        self.probe_parameters = [p for p in self.parameters() if p.grad is not None][:4]
-        self.kept_norms = _norms(self.probe_parameters)
-        self.cleared = not any(self.kept_norms)
-        self.filled = False
+        self._known = [p for p in self.parameters() if p.grad is not None][:4]
+        self._kept = _norms(self._known)
+        self.cleared = self._kept is None
+        self._found, self._left = [], []
         self.backwards = 0
 
 
@@ -99,12 +131,16 @@ def describe(optimizer: torch.optim.Optimizer, index: int, location: Location | 
 
 def gradient_norms(parameters: list[torch.Tensor]) -> list[float | None]:
     """The l2 norm of every gradient, None where there is none; one transfer."""
-    grads = [(i, p.grad) for i, p in enumerate(parameters) if p.grad is not None]
-    dense = [(i, g.coalesce().values() if g.is_sparse else g) for i, g in grads]
-    found: list[float | None] = [None] * len(parameters)
-    if dense:
-        norms = torch._foreach_norm([g.detach().float() for _, g in dense])
-        for (i, _), norm in zip(dense, torch.stack([n.to(norms[0].device) for n in norms]).tolist(), strict=True):
+    return norms_of([p.grad for p in parameters])
+
+
+def norms_of(gradients: Sequence[torch.Tensor | None]) -> list[float | None]:
+    """The l2 norm of each, None where there is none; one transfer."""
+    found: list[float | None] = [None] * len(gradients)
+    there = [(i, g) for i, g in enumerate(gradients) if g is not None and readable(g)]
+    if there:
+        norms = _stacked([_dense(g) for _, g in there])
+        for (i, _), norm in zip(there, norms.tolist(), strict=True):
             found[i] = norm
     return found
 
@@ -125,10 +161,19 @@ def update_ratios(parameters: list[torch.Tensor], before: list[torch.Tensor]) ->
     return [change / size if size > 0 else None for change, size in table]
 
 
-def _norms(parameters: list[torch.Tensor]) -> list[float]:
-    return [float(torch.linalg.vector_norm(_dense(p.grad))) if p.grad is not None else 0.0 for p in parameters]
+def _norms(parameters: list[torch.Tensor]) -> torch.Tensor | None:
+    """The norms of their gradients, on the device; None where no gradient is there, or none but zeros on the CPU."""
+    grads = [p.grad for p in parameters if p.grad is not None and readable(p.grad)]
+    norms = _stacked([_dense(g) for g in grads]) if grads else None
+    return None if norms is None or (norms.device.type == "cpu" and not bool(norms.any())) else norms
 
 
-def _dense(grad: torch.Tensor | None) -> torch.Tensor:
-    assert grad is not None
+def _stacked(gradients: list[torch.Tensor]) -> torch.Tensor:
+    """Norms as one tensor on the first gradient's device, [len(gradients)]; in float32, or wider if they are."""
+    wide = [g.detach() if g.dtype in (torch.float32, torch.float64) else g.detach().float() for g in gradients]
+    norms = torch._foreach_norm(wide)
+    return torch.stack([n.to(norms[0].device, torch.float32) for n in norms])
+
+
+def _dense(grad: torch.Tensor) -> torch.Tensor:
     return grad.coalesce().values() if grad.is_sparse else grad

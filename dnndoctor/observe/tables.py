@@ -66,7 +66,7 @@ def _clearing_row(watch: Watch, facts: OptimizerFacts) -> dict[str, Any]:
         "id": facts.index,
         "location": facts.location,
         "facts": {
-            "optimizer": type(facts.optimizer).__name__,
+            "optimizer": facts.name,
             "intervals": facts.intervals,
             "uncleared": facts.uncleared,
             "empty": facts.empty,
@@ -81,7 +81,7 @@ def _clearing_row(watch: Watch, facts: OptimizerFacts) -> dict[str, Any]:
 def _optimizer_row(facts: OptimizerFacts) -> dict[str, Any]:
     return {
         "id": facts.index,
-        "name": type(facts.optimizer).__name__,
+        "name": facts.name,
         "steps": facts.steps,
         "location": facts.location,
         "facts": {
@@ -91,7 +91,7 @@ def _optimizer_row(facts: OptimizerFacts) -> dict[str, Any]:
             "warming_up": facts.last_rate > facts.first_rate * 1.01,
             "rate_location": argument(facts.location, "lr", 1),
             "scheduler": facts.scheduler,
-            "closure": facts.closure,
+            "closure": facts.evaluations > 1,
             "parameters": len(facts.held),
         },
     }

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 import traceback
+from collections.abc import MutableMapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
 from dnndoctor.observe import names, steps, tables
-from dnndoctor.observe.data import Fed, flat_tensors, kind_of
+from dnndoctor.observe.by_hand import ByHand
+from dnndoctor.observe.data import Fed, batch_size, flat_tensors, kind_of
+from dnndoctor.observe.direct import DirectCall, direct_call
 from dnndoctor.observe.forward import ForwardWatch, Watched
+from dnndoctor.observe.inventory import Inventory
 from dnndoctor.observe.loaders import Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
 from dnndoctor.observe.source import caller, variable_names
 from dnndoctor.observe.statistics import ActivationRows
+from dnndoctor.observe.transforms import readable
 from dnndoctor.recording.writer import Writer
 
+PASSES_IN_TRIALS = 400
+BACKWARDS_WITHOUT_STEP = 3  # of an optimizer that was built
+STEPS_OF_A_NEW_LEAD, STEPS_WITHOUT_LEAD = 3, 25  # the longest schedule of two networks in use is 5 to 1, or 10
 SAMPLED_STEPS = frozenset((0, 1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 30, 35, 40, 45, 49))
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Watch:
@@ -34,22 +45,28 @@ class Watch:
         self.writer = writer
         self.script = script
         self.modules = names.Modules()
+        self.inventory = Inventory()
+        self.by_hand = ByHand()
+        self.thread = threading.get_ident()  # the one that trains
+        self.inside_backward = False
         self.forward = ForwardWatch(self._module_now, self.fail)
         self.loaders = Loaders()
         self.passes = Passes()
         self.optimizers: list[steps.OptimizerFacts] = []
-        self.optimizer_built: WeakKeyDictionary[Any, Location | None] = WeakKeyDictionary()
-        self.schedulers: WeakKeyDictionary[Any, None] = WeakKeyDictionary()
-        self.scalers: WeakKeyDictionary[Any, None] = WeakKeyDictionary()
+        self.optimizer_built: MutableMapping[Any, Location | None] = WeakIdKeyDictionary()
+        self.built_at_step: MutableMapping[Any, int] = WeakIdKeyDictionary()
+        self.schedulers: MutableMapping[Any, None] = WeakIdKeyDictionary()
+        self.scalers: MutableMapping[Any, None] = WeakIdKeyDictionary()
         self.unscaled: dict[int, torch.Tensor] = {}
         self.observing = True
+        self.passes_in_trials = PASSES_IN_TRIALS  # whose modes are noted, since modes do not depend on the rate
         self.deep = True  # the first steps are watched operation by operation
         self.failure: str | None = None
         self.pretrained = False
         self.clipped = False
         self.step = 0
         self.stack: list[nn.Module] = []
-        self.root_inputs: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+        self.root_inputs: MutableMapping[nn.Module, Call] = WeakIdKeyDictionary()
         self.losses: list[torch.Tensor] = []
         self.step_losses: list[float] = []
         self.step_seconds: list[float] = []
@@ -57,6 +74,7 @@ class Watch:
         self.backward_roots: set[int] = set()
         self.backward_location: Location | None = None
         self.backward_seen = False
+        self.backwards = 0
         self.zero_location: Location | None = None
         self.batch_size = 0
         self.fed: dict[str, Fed] = {}
@@ -67,6 +85,7 @@ class Watch:
         self.used: set[str] = set()
         self.without_gradients: dict[int, Location | None] = {}
         self._pass: Pass | None = None
+        self._direct: DirectCall | None = None
         self._held_now: set[int] = set()
         self._held_by = 0
         self._activations = ActivationRows()
@@ -82,23 +101,48 @@ class Watch:
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called."""
         self.stack.append(module)
-        if len(self.stack) == 1 and self.observing:
-            self._open_pass(module, args, kwargs)
+        if self.inside_backward:
+            return  # a checkpointed segment is computed again
+        if len(self.stack) == 1:
+            self._begin(module, args, kwargs)
         if self.deep and self.observing and not torch.is_grad_enabled():
             for parameter in module.parameters(recurse=False):
                 self.without_gradients.setdefault(id(parameter), caller())
         if self._pass is not None and depends_on_mode(module):
             self._note_mode(self._pass, module)
 
+    def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A call that is inside of no other: of a model, or of a part whose model's ``forward`` was called directly."""
+        if self.modules.top(module) is not module:
+            self.modules.index(module)
+        top = self.modules.top(module)
+        if top is module:
+            self._open_pass(module, args, kwargs)
+            return
+        call = direct_call(module, top)
+        if call is None:
+            self._open_pass(module, args, kwargs)
+        elif self._direct is not None and self._direct.goes_on(call):
+            self._pass = self._direct.opened
+        else:
+            self._direct = call
+            if call.args is not None:
+                self._open_pass(top, call.args, {})
+            else:
+                self._open_pass(top, args, kwargs, called=module)
+            call.opened = self._pass
+
     def leave(self, module: nn.Module, output: Any) -> None:
         """A module has returned, or raised."""
         while self.stack and self.stack.pop() is not module:
             pass
         if not self.stack:
-            if self._pass is not None and self._pass.gradients and self.deep:
+            if self._pass is not None and self._pass.gradients and self.deep and self.observing:
                 found = flat_tensors(output)
                 self.root_finite = all(
-                    bool(torch.isfinite(t.detach()).all()) for t in found[:2] if t.is_floating_point()
+                    bool(torch.isfinite(t.detach()).all())
+                    for t in found[:2]
+                    if t.is_floating_point() and readable(t) and t.layout is torch.strided
                 )
             self._pass = None
 
@@ -108,9 +152,10 @@ class Watch:
         module = self.stack[-1]
         return self.modules.path(module), module, self.modules.location(module)
 
-    def _open_pass(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self.modules.top(module) is not module:
-            self.modules.index(module)
+    def _open_pass(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], called: nn.Module | None = None
+    ) -> None:
+        """``called``: the part that was called with these arguments, where it is not the module itself."""
         has_parameters = any(True for _ in module.parameters())
         tensors = flat_tensors((args, kwargs))
         if not has_parameters:
@@ -124,10 +169,11 @@ class Watch:
         fetched = self.loaders.current.batches if self.loaders.current else 0
         self._pass = Pass(model, where, gradients, loader, identity(tensors, fetched), trainable, module.training)
         self.passes.open(self._pass)
-        if gradients and self.deep and tensors:
+        self.passes_in_trials -= not self.observing
+        if gradients and self.deep and self.observing and tensors:
             self._name_parameters()
-            self.root_inputs[module] = (args, kwargs)
-            self.batch_size = max(self.batch_size, int(tensors[0].shape[0]) if tensors[0].dim() else 1)
+            self.root_inputs[called or module] = (args, kwargs)
+            self.batch_size = max(self.batch_size, batch_size(tensors))
             for position, tensor in enumerate(tensors[:4]):
                 self._feed("input", f"argument {position + 1} of {type(module).__name__}", where, tensor)
 
@@ -166,7 +212,7 @@ class Watch:
                 self.forward.parameter_names[id(parameter)] = name
 
     def _feed(self, role: str, name: str, location: Location | None, tensor: torch.Tensor) -> None:
-        if not tensor.numel() or tensor.layout is not torch.strided:
+        if not readable(tensor) or not tensor.numel() or tensor.layout is not torch.strided or tensor.is_complex():
             return
         fed = self.fed.get(name)
         if fed is None:
@@ -178,6 +224,8 @@ class Watch:
 
     def before_backward(self, tensors: list[torch.Tensor]) -> None:
         """Backward is about to run on these."""
+        self.backwards += 1
+        self.passes.backward()
         if not self.observing:
             return
         self.backward_seen = True
@@ -189,7 +237,6 @@ class Watch:
                 self.backward_roots.add(maker)
         for each in self.optimizers:
             each.before_backward()
-        self.passes.backward()
 
     def after_backward(self) -> None:
         """Backward has run."""
@@ -205,23 +252,54 @@ class Watch:
             if each.optimizer is optimizer:
                 return each
         facts = steps.describe(optimizer, len(self.optimizers), self.optimizer_built.get(optimizer))
+        facts.built_at_step = self.built_at_step.get(optimizer, 0)
         self.optimizers.append(facts)
         facts.backwards = 1
         return facts
+
+    @property
+    def may_be_by_hand(self) -> bool:
+        """No optimizer has stepped although it is time: the updates may be the user's own doing."""
+        if self.optimizers:
+            return self.optimizers[0].by_hand
+        return not self.optimizer_built or self.backwards >= BACKWARDS_WITHOUT_STEP
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to step."""
         facts = self.facts_of(optimizer)
         if facts.step_location is None:
             facts.step_location = caller()
-        facts.before_step()
         if not self.forward.parameter_names:
             self._name_parameters()
         parameters = facts.parameters()
+        if not self.step:
+            self.inventory.note_initial(parameters)  # lazy ones have their values only now
         norms = steps.gradient_norms(parameters)
+        facts.before_step(norms)
         self._note_gradients(facts, parameters, norms)
         if self.deep and self.step in SAMPLED_STEPS:
             self._weights_before[facts.index] = steps.weight_samples(parameters)
+
+    def step_by_hand(self) -> None:
+        """The user's own code has updated the parameters; what backward left was noted then."""
+        hand = self.by_hand
+        assert hand.optimizer is not None
+        facts = self.facts_of(hand.optimizer)
+        facts.location = facts.step_location = hand.location or facts.location
+        facts.rates = [facts.rate()]
+        if not self.step:
+            self.name_loose(hand.parameters)
+        facts.before_step(hand.norms)
+        self._note_gradients(facts, hand.parameters, hand.norms)
+        if self.deep and self.step in SAMPLED_STEPS:
+            self._weights_before[facts.index] = hand.before
+        self.after_step(hand.optimizer)
+
+    def note_evaluation_of(self, optimizer: torch.optim.Optimizer) -> None:
+        """A closure was evaluated once more in the same step: its losses are no part of the step's."""
+        if self.observing:
+            self.facts_of(optimizer).evaluations += 1
+            del self.losses[1:]
 
     def _note_gradients(
         self, facts: steps.OptimizerFacts, parameters: list[torch.Tensor], norms: list[float | None]
@@ -267,10 +345,23 @@ class Watch:
             )
         facts.after_step()
         self.passes.step()
-        if self.loaders.current is not None:
-            self.loaders.current.steps += 1
         if facts.index == 0:
+            self.loaders.step()
             self._end_step(facts)
+        elif self._takes_the_lead(facts):
+            self._promote(facts)
+
+    def _takes_the_lead(self, facts: steps.OptimizerFacts) -> bool:
+        """An optimizer built after the lead's last step, or a lead that has not stepped for long."""
+        facts.steps_alone += 1
+        return facts.steps_alone >= (STEPS_OF_A_NEW_LEAD if facts.built_at_step == self.step else STEPS_WITHOUT_LEAD)
+
+    def _promote(self, facts: steps.OptimizerFacts) -> None:
+        self.optimizers.remove(facts)
+        self.optimizers.insert(0, facts)
+        for index, each in enumerate(self.optimizers):
+            each.index = index
+        self._weights_before.clear()
 
     def name_loose(self, parameters: list[torch.Tensor]) -> None:
         """Name tensors that no module holds by the variables that hold them."""
@@ -310,6 +401,8 @@ class Watch:
                 self._look_for_non_finite("loss")
             self._write_watched(self.forward.step)
         self.step += 1
+        for each in self.optimizers:
+            each.steps_alone = 0
         self.batch_size = 0
         self._grad_squares = 0.0
         if self.deep:

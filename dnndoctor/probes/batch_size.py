@@ -38,7 +38,7 @@ class BatchSizeProbe:
 
     def __init__(
         self,
-        calls: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]],
+        calls: list[tuple[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]]],
         user_size: int,
         step_seconds: float,
         accumulation: int,
@@ -88,7 +88,7 @@ class BatchSizeProbe:
 
     def _time(self, size: int) -> float:
         total = 0.0
-        for module, (args, kwargs) in self._calls.items():
+        for module, (args, kwargs) in self._calls:
             inputs = tree_map(_resizer(self._size, size), (args, kwargs))
             device.synchronize()
             start = time.perf_counter()

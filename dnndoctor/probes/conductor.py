@@ -7,13 +7,16 @@ the user's loop would have done is done again afterwards: a probe starts from a 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
+from dnndoctor.observe.by_hand import is_look, is_update
 from dnndoctor.observe.loaders import LoaderFacts, ServedIterator
+from dnndoctor.observe.source import caller
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.batch_size import BatchSizeProbe
 from dnndoctor.probes.learning_rate import LearningRateProbe, RateSetter
@@ -21,6 +24,8 @@ from dnndoctor.probes.snapshot import Snapshot
 
 EVALUATION_BATCHES = 4
 FURTHER_STEPS = 3
+OBSERVE_SHARE = 0.4  # of the time that is left as the first step is made
+FEWEST_STEPS = 3
 SWEEP_SHARE = 0.45  # of the time that is left
 BATCH_SHARE = 0.3
 MOST_ENCORES = 10
@@ -72,6 +77,10 @@ class Conductor:
         self._further = 0
         self._over = False  # the sweep has all that it wanted
         self._between_steps = False  # it began as a batch was asked for
+        self.leave: Callable[[str], NoReturn] | None = None  # ends the process, where raising cannot
+        self.leaves_at_once = False  # in a process whose launcher would swallow what is raised
+        self._only: str | None = None  # why nothing but watching is possible
+        self._main = threading.get_ident()
 
     # borders
 
@@ -81,24 +90,33 @@ class Conductor:
         return self._probe is not None
 
     @property
+    def wants_pass(self) -> bool:
+        """Whether a module's call is of interest although nobody observes."""
+        return self.probing and (self.watch.passes_in_trials > 0 or self.watch.by_hand.pending)
+
+    @property
     def lead(self) -> torch.optim.Optimizer | None:
         """The optimizer whose steps are counted: the first that made one."""
         if self._encore_lead is not None:
             return self._encore_lead
         return self.watch.optimizers[0].optimizer if self.watch.optimizers else None
 
-    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """An optimizer is about to step."""
+    def open_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """An optimizer's step begins; a closure of its own is yet to be evaluated."""
+        self._still_stopped()
         self._settle()
         if "start" not in self.phases:
             self._note_first_step()
         if self._encores and self._start is None:
             self._open_encore(optimizer)
-        elif self._start is None and self._probes and "learning-rate" not in self.phases:
+        elif self._start is None and self._probes and self._only is None and "learning-rate" not in self.phases:
             self._start = self._snapshot(extra=[optimizer])
         if self.probing and self._setter and self._probe:
             self._setter.set(optimizer, self._probe.rate)
-        elif self.watch.observing:
+
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """The gradients are there, and the optimizer is about to use them."""
+        if not self.probing and self.watch.observing:
             self.watch.before_step(optimizer)
 
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -108,28 +126,123 @@ class Conductor:
             if optimizer is self.lead:
                 self._after_trial_step()
         elif self.watch.observing:
-            if self.phase == "evaluate" and optimizer is self.lead:
-                self._further += self._evaluated
+            lead = self.lead
             self.watch.after_step(optimizer)
             if optimizer is self.lead:
-                self._report(self.phase, min(self.watch.step, self._steps), self._steps)
-                self._after_own_step()
+                self._after_lead_step(promoted=lead is not optimizer and lead is not None)
         self._look_at_the_clock()
+
+    def _after_lead_step(self, promoted: bool) -> None:
+        if self.phase == "evaluate":
+            self._further += self._evaluated
+        if promoted and self._start is not None:
+            self._start = self._snapshot()  # what is swept is this one's training
+        self._report(self.phase, min(self.watch.step, self._steps), self._steps)
+        self._after_own_step()
 
     def stop_if_failed(self) -> None:
         """Nothing more is to be seen once the watch has broken."""
         if self.watch.failure is not None:
             self._probe = None
-            raise Stop("failed")
+            self._stop("failed")
 
     def on_backward(self, values: list[torch.Tensor]) -> None:
         """Backward runs on these losses."""
+        if self.watch.by_hand.pending:
+            self.begin_pass()
         (self._losses if self.probing else self.watch.losses).extend(values)
+
+    def after_backward(self, roots: list[torch.Tensor]) -> None:
+        """Backward has run on ``roots``."""
+        self.watch.after_backward()
+        if self.watch.may_be_by_hand:
+            self._await_update(None, roots)
+
+    def after_gradients(
+        self, outputs: list[torch.Tensor], inputs: list[torch.Tensor], gradients: tuple[torch.Tensor | None, ...]
+    ) -> None:
+        """``torch.autograd.grad`` was called where no optimizer steps: perhaps for an update by hand."""
+        pairs = {p: g for p, g in zip(inputs, gradients, strict=True) if p.is_leaf and g is not None}
+        if len(outputs) == 1 and outputs[0].numel() == 1 and len(pairs) == len(inputs):
+            self.on_backward([outputs[0].detach()])
+            self.watch.before_backward(outputs)
+            self.after_backward_of(pairs)
+
+    def after_backward_of(self, gradients: dict[torch.Tensor, torch.Tensor]) -> None:
+        """These gradients were handed out, and left in no ``.grad``."""
+        self.watch.after_backward()
+        self._await_update(gradients, [])
+
+    def _await_update(self, gradients: dict[torch.Tensor, torch.Tensor] | None, roots: list[torch.Tensor]) -> None:
+        hand = self.watch.by_hand
+        hand.note(gradients, roots)
+        if not hand.pending:
+            return
+        assert hand.optimizer is not None
+        if self._start is None and self._probes and "learning-rate" not in self.phases:
+            self._start = self._snapshot(extra=[hand.optimizer])
+        if self.probing:
+            hand.keep()
+        self.watch.forward.before_use = self._watch_use
+        self.watch.forward.active = self.watch.deep and self.watch.observing
+
+    def _watch_use(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Until the parameters are used again: where they are updated, and when."""
+        watch, hand = self.watch, self.watch.by_hand
+        used = hand.touched(args)
+        if used is None or watch.inside_backward or threading.get_ident() != watch.thread:
+            return
+        watch.forward.before_use = None
+        try:
+            if is_update(function):
+                hand.location = hand.location or caller()
+            elif torch.is_grad_enabled() and not is_look(function):
+                self.begin_pass()
+        except Exception as bug:  # noqa: BLE001 - it is told in the report
+            watch.fail(bug)
+        if hand.pending:
+            watch.forward.before_use = self._watch_use
+
+    def begin_pass(self) -> None:
+        """A forward pass with gradients begins; an update by hand, if there was one, lies behind."""
+        self._still_stopped()
+        watch, hand = self.watch, self.watch.by_hand
+        if not hand.pending:
+            return
+        watch.forward.before_use = None
+        if not hand.changed():
+            return  # gradients pile up, or nobody trains
+        assert hand.optimizer is not None
+        if "start" not in self.phases:
+            self._note_first_step()
+        if self.probing and self._probe is not None:
+            hand.scale(self._probe.rate / hand.rate)
+            self._after_trial_step()
+        elif watch.observing:
+            hand.measure_rate()
+            watch.step_by_hand()
+            self._after_lead_step(promoted=False)
+        self._look_at_the_clock()
+
+    def adopt_thread(self) -> bool:
+        """Training goes on in this thread, and not in the one that we started in."""
+        watch = self.watch
+        if watch.step or watch.backward_seen or watch.stack or self.probing:
+            return False
+        watch.thread = threading.get_ident()
+        watch.forward.__enter__()
+        return True
 
     def serve(self, iterator: ServedIterator) -> Any:
         """The next batch for the user's loop."""
+        self._still_stopped()
         facts = iterator.facts
+        if threading.get_ident() != self.watch.thread:
+            return next(iterator.inner)
+        if self.watch.by_hand.pending and not iterator.exhausted:
+            self.begin_pass()
         self._settle()
+        self._look_at_the_clock()
         if self.probing:
             return self._serve_in_trial(iterator)
         if iterator.exhausted:
@@ -139,7 +252,7 @@ class Conductor:
         try:
             batch = self.watch.loaders.fetch(facts, iterator.inner)
         except StopIteration:
-            iterator.exhausted = True
+            iterator.exhausted = facts.ended = True
             self.watch.loaders.current = None
             if facts in self._training_loaders() and self._may_probe(at_epoch_end=True):
                 self._begin_probes()
@@ -152,7 +265,9 @@ class Conductor:
         return batch
 
     def note_evaluation(self) -> None:
-        """A pass without gradients began while waiting for one."""
+        """A pass without gradients began, perhaps while waiting for one."""
+        self._still_stopped()
+        self._look_at_the_clock()
         if self.phase == "evaluate":
             self._evaluated = True
 
@@ -165,8 +280,8 @@ class Conductor:
                 self._before.restore()
         elif self._may_probe(at_epoch_end=True) and self._no_sweep() is None:
             facts = self.watch.optimizers[0]
-            self._unfinished = LearningRateProbe(facts.peak_rate, type(facts.optimizer).__name__, self._step_budget())
-        if self._probes and self.watch.step and "batch-size" not in self.phases:
+            self._unfinished = LearningRateProbe(facts.peak_rate, facts.name, self._step_budget())
+        if self._probes and self._only is None and self.watch.step and "batch-size" not in self.phases:
             self._measure_batch_sizes()
         self._ended = time.monotonic()
         self._enter("finish")
@@ -177,7 +292,8 @@ class Conductor:
         now = time.monotonic()
         quick = now - self._ended <= min(ENCORE_SHARE * (self._deadline - self._ended), ENCORE_SECONDS)
         room = self._deadline - now > 2 * self.phases.get("start", 0.0)
-        return self._unfinished is not None and self._encores < MOST_ENCORES and quick and room
+        able = self._unfinished is not None and not self.watch.by_hand.confirmed
+        return able and self._encores < MOST_ENCORES and quick and room
 
     def begin_encore(self) -> None:
         """The script starts anew; its steps are trials from the first on."""
@@ -209,12 +325,19 @@ class Conductor:
         self.phases["start"] = now - self._began
         self._phase_began = now
 
+    def watch_only(self, reason: str) -> None:
+        """Try nothing and cut nothing short: others wait for this process at every step."""
+        self._only = reason
+        self._start = None
+
     # the order of things
 
     def _after_own_step(self) -> None:
         if self.phase == "observe":
             broken = self.watch.non_finite and self.watch.step >= 3
-            if self.watch.step >= self._steps or broken:
+            if self.watch.step >= self._steps or broken or self._observed_long_enough():
+                if self._only is not None:
+                    self._end_watching(self._only)
                 if self._may_probe(at_epoch_end=False):
                     self._begin_probes()
                 elif "learning-rate" in self.phases or not self._probes:
@@ -222,9 +345,20 @@ class Conductor:
         elif self.phase == "evaluate" and (self._further >= FURTHER_STEPS or self._waited_enough()):
             self._stop()
 
+    def _end_watching(self, reason: str) -> NoReturn:
+        for name in ("learning-rate", "batch-size"):
+            self.watch.writer.put("probe", {"name": name, "facts": {"missing": reason}})
+        self._enter("evaluate")
+        self._stop()
+
+    def _observed_long_enough(self) -> bool:
+        """Steps of seconds each: what is left of the time goes to the probes and the evaluation."""
+        share = (time.monotonic() - self._phase_began) / max(self._deadline - self._phase_began, 1e-3)
+        return share > OBSERVE_SHARE and self.watch.step >= FEWEST_STEPS
+
     def _may_probe(self, at_epoch_end: bool) -> bool:
-        done = "learning-rate" in self.phases
-        return self._probes and not done and self.phase == "observe" and (self.watch.step >= 2 or not at_epoch_end)
+        wanted = self._probes and self._only is None and "learning-rate" not in self.phases
+        return wanted and self.phase == "observe" and (self.watch.step >= 2 or not at_epoch_end)
 
     def _begin_probes(self) -> None:
         watch = self.watch
@@ -245,10 +379,12 @@ class Conductor:
         self._before = self._snapshot()
         self._setter = RateSetter(facts.optimizer)
         rate = facts.peak_rate
-        self._probe = LearningRateProbe(rate, type(facts.optimizer).__name__, budget)
+        self._probe = LearningRateProbe(rate, facts.name, budget)
         self._trainers = self._training_loaders()
         watch.observing = False
         self._mode(active=False)
+        if not facts.by_hand:
+            watch.forward.__exit__()
         self._begin_trial()
 
     def _step_budget(self) -> int:
@@ -258,10 +394,12 @@ class Conductor:
 
     def _no_sweep(self) -> str | None:
         facts = self.watch.optimizers[0]
+        if facts.by_hand and not self.watch.by_hand.plain:
+            return "the updates are made by hand, and are not the gradient times one learning rate"
         if facts.peak_rate <= 0:
             return f"{type(facts.optimizer).__name__} has no learning rate above zero in the watched steps"
-        if facts.closure or type(facts.optimizer).__name__ == "LBFGS":
-            return "the optimizer's step takes a closure and searches its own step length"
+        if facts.evaluations > 1 or isinstance(facts.optimizer, torch.optim.LBFGS):
+            return "the optimizer evaluates a closure several times in a step and searches its own step length"
         if len(self.watch.optimizers) > 1 and facts.backwards_total >= 2 * facts.steps:
             return "several optimizers with losses of their own train against each other"
         if not self.watch.backward_seen:
@@ -284,6 +422,7 @@ class Conductor:
         self._last_trial_step = now
         rate, number = self._probe.rate, self._probe.taken
         self.watch.writer.put("trial", {"probe": "learning-rate", "setting": rate, "step": number, "loss": loss})
+        self.watch.passes.step()
         verdict = self._probe.after_step(loss)
         self._report("learning-rate", self._probe.taken, self._probe.planned)
         if verdict == "next":
@@ -317,6 +456,7 @@ class Conductor:
         self._write_sweep(probe)
         self.watch.losses.clear()
         self.watch.observing = True
+        self.watch.forward.__enter__()
         self.watch.resume()
 
     def _write_sweep(self, probe: LearningRateProbe) -> None:
@@ -336,7 +476,8 @@ class Conductor:
     def _measure_batch_sizes(self) -> None:
         watch = self.watch
         self._enter("batch-size")
-        calls = {m: c for m, c in watch.root_inputs.items() if watch.modules.top(m) is m} or dict(watch.root_inputs)
+        every = list(watch.root_inputs.items())
+        calls = [(m, c) for m, c in every if watch.modules.top(m) is m] or every
         size = watch.typical_batch()
         left = self._deadline - time.monotonic()
         if not calls or not size or left < 1:
@@ -373,6 +514,8 @@ class Conductor:
         self._enter("evaluate")
         self.watch.begin_shallow()
         self._mode(active=False)
+        if not self.watch.by_hand.confirmed:
+            self.watch.forward.__exit__()
         self._evaluated = any(not g.gradients for g in self.watch.passes.groups.values())
         for each in self._training_loaders():
             each.position = -1  # the epoch ends at its next batch
@@ -409,9 +552,11 @@ class Conductor:
     def _snapshot(self, extra: list[torch.optim.Optimizer] | None = None) -> Snapshot:
         watch = self.watch
         optimizers = [each.optimizer for each in watch.optimizers]
-        optimizers += [each for each in extra or [] if each not in optimizers]
+        known = set(map(id, optimizers))
+        optimizers += [each for each in extra or [] if id(each) not in known]
         if extra is not None:
-            optimizers += [each for each in watch.optimizer_built if each not in optimizers]
+            known = set(map(id, optimizers))
+            optimizers += [each for each in watch.optimizer_built if id(each) not in known]
         roots = {id(m): m for m in (*watch.modules.tops, *watch.root_inputs)}
         return Snapshot(roots.values(), optimizers, [*watch.schedulers, *watch.scalers])
 
@@ -427,12 +572,19 @@ class Conductor:
 
     def _look_at_the_clock(self) -> None:
         if time.monotonic() > self._deadline:
-            self.stopping = "budget"
-            raise Stop("budget")
+            self._stop("budget")
 
-    def _stop(self) -> None:
-        self.stopping = "stopped"
-        raise Stop("stopped")
+    def _still_stopped(self) -> None:
+        """The script swallowed what was to end it, or runs its last words: it has had its say."""
+        if self.stopping is not None:
+            self._stop(self.stopping)
+
+    def _stop(self, kind: str = "stopped") -> NoReturn:
+        swallowed, self.stopping = self.stopping is not None, kind
+        elsewhere = self.leaves_at_once or threading.get_ident() != self._main
+        if self.leave is not None and (swallowed or elsewhere):
+            self.leave(kind)
+        raise Stop(kind)
 
 
 def _median(watch: Watch) -> float:

@@ -18,39 +18,43 @@ from torch.optim.optimizer import (
 )
 from torch.utils.data import DataLoader
 
-from dnndoctor.observe import inventory
-from dnndoctor.observe.loaders import wrap_iter
+from dnndoctor.observe.loaders import iterating
 from dnndoctor.observe.source import caller
+from dnndoctor.observe.transforms import transformed
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.conductor import Conductor
+from dnndoctor.subject.installed import Installed
 
 
-def install(watch: Watch, conductor: Conductor) -> None:
-    """Install every hook and wrapper, once per process."""
-    main = threading.get_ident()
-    _note_construction(watch)
-    _hook_modules(watch, conductor, main)
-    _hook_steps(watch, conductor)
-    _wrap_backward(watch, conductor)
-    _wrap_helpers(watch)
-    wrap_iter(watch.loaders, conductor.serve, lambda: conductor.probing)
+def install(watch: Watch, conductor: Conductor) -> Installed:
+    """Install every hook and wrapper; whoever holds what is returned can take them away again."""
+    installed = Installed()
+    _note_construction(installed, watch)
+    _hook_modules(installed, watch, conductor)
+    _hook_steps(installed, watch, conductor)
+    _wrap_backward(installed, watch, conductor)
+    _wrap_helpers(installed, watch)
+    serve = iterating(watch.loaders, DataLoader.__iter__, conductor.serve, lambda: conductor.probing)
+    installed.patch(DataLoader, "__iter__", serve)
+    return installed
 
 
-def _shielded(watch: Watch, look: Callable[..., None]) -> Callable[..., None]:
+def _shielded(watch: Watch, look: Callable[..., Any]) -> Callable[..., Any]:
     """A bug of ours must not become an exception of the user's; what ends the script on purpose is no Exception."""
 
     @functools.wraps(look)
-    def call(*args: Any, **kwargs: Any) -> None:
+    def call(*args: Any, **kwargs: Any) -> Any:
         if watch.failure is None:
             try:
-                look(*args, **kwargs)
+                return look(*args, **kwargs)
             except Exception as bug:  # noqa: BLE001 - it is told in the report
                 watch.fail(bug)
+        return None
 
     return call
 
 
-def _after_init(watch: Watch, cls: Any, look: Callable[[Any], None]) -> None:
+def _after_init(installed: Installed, watch: Watch, cls: Any, look: Callable[[Any], None]) -> None:
     original, note = cls.__init__, _shielded(watch, look)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it takes that method's place
@@ -59,46 +63,50 @@ def _after_init(watch: Watch, cls: Any, look: Callable[[Any], None]) -> None:
 
     __init__.__wrapped__ = original  # type: ignore[attr-defined]
     __init__.__doc__ = original.__doc__
-    cls.__init__ = __init__
+    installed.patch(cls, "__init__", __init__)
 
 
-def _note_construction(watch: Watch) -> None:
+def _note_construction(installed: Installed, watch: Watch) -> None:
     def optimizer_built(one: Any) -> None:
         watch.optimizer_built[one] = caller(one)
         if watch.observing and not watch.step:
             watch.forward.active = watch.deep
             parameters = [p for group in one.param_groups for p in group["params"]]
-            inventory.note_initial(parameters)
+            watch.inventory.note_initial(parameters)
             watch.name_loose(parameters)
 
     def loader_built(one: Any) -> None:
         watch.loaders.built.setdefault(one, caller(one))
 
-    _after_init(watch, nn.Module, lambda one: watch.modules.note(one, caller(one)))
-    _after_init(watch, Optimizer, optimizer_built)
-    _after_init(watch, LRScheduler, lambda one: watch.schedulers.setdefault(one, None))
-    _after_init(watch, torch.amp.GradScaler, lambda one: watch.scalers.setdefault(one, None))
-    _after_init(watch, DataLoader, loader_built)
+    _after_init(installed, watch, nn.Module, lambda one: watch.modules.note(one, caller(one)))
+    _after_init(installed, watch, Optimizer, optimizer_built)
+    _after_init(installed, watch, LRScheduler, lambda one: watch.schedulers.setdefault(one, None))
+    _after_init(installed, watch, torch.amp.GradScaler, lambda one: watch.scalers.setdefault(one, None))
+    _after_init(installed, watch, DataLoader, loader_built)
 
 
-def _hook_modules(watch: Watch, conductor: Conductor, main: int) -> None:
+def _hook_modules(installed: Installed, watch: Watch, conductor: Conductor) -> None:
     def before(module: nn.Module, args: tuple[Any, ...]) -> None:
-        if threading.get_ident() != main or not watch.observing:
+        if not watch.observing and not conductor.wants_pass:
+            return
+        if threading.get_ident() != watch.thread and not conductor.adopt_thread():
             return
         forward = watch.forward
         was, forward.active = forward.active, False
-        if not watch.stack:
+        if not watch.stack and not watch.inside_backward:
             if torch.is_grad_enabled():
-                was = watch.deep
-                if not watch.step:
-                    inventory.note_initial(list(module.parameters()))
+                conductor.begin_pass()
+                was = watch.deep and watch.observing
+                if watch.observing and not watch.step:
+                    watch.inventory.note_initial(list(module.parameters()))
             else:
                 conductor.note_evaluation()
-        watch.enter(module, args, _keywords(module))
+        if watch.observing or watch.passes_in_trials > 0:
+            watch.enter(module, args, pending.pop(id(module), {}))
         forward.active = was
 
     def after(module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
-        if threading.get_ident() != main or not watch.stack:
+        if not watch.stack or threading.get_ident() != watch.thread:
             return
         forward = watch.forward
         was, forward.active = forward.active, False
@@ -106,30 +114,40 @@ def _hook_modules(watch: Watch, conductor: Conductor, main: int) -> None:
         forward.active = was
 
     pending: dict[int, dict[str, Any]] = {}
-
-    def _keywords(module: nn.Module) -> dict[str, Any]:
-        return pending.pop(id(module), {})
-
     original = nn.Module._call_impl
 
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        if kwargs and not watch.stack and watch.observing:
+        if kwargs and watch.observing and not watch.stack:
             pending[id(self)] = kwargs  # global hooks are given positional arguments only
         return original(self, *args, **kwargs)  # type: ignore[no-untyped-call]
 
-    nn.Module._call_impl = call  # type: ignore[method-assign]
-    register_module_forward_pre_hook(_shielded(watch, before))
-    register_module_forward_hook(_shielded(watch, after), always_call=True)
+    def outside_of_transforms(look: Callable[..., None]) -> Callable[..., None]:
+        return lambda *args: None if transformed() else look(*args)
+
+    installed.patch(nn.Module, "_call_impl", call)
+    shielded_before, shielded_after = _shielded(watch, before), _shielded(watch, after)
+    installed.hold(register_module_forward_pre_hook(outside_of_transforms(shielded_before)))
+    installed.hold(register_module_forward_hook(outside_of_transforms(shielded_after), always_call=True))
 
 
-def _hook_steps(watch: Watch, conductor: Conductor) -> None:
-    def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _hook_steps(installed: Installed, watch: Watch, conductor: Conductor) -> None:
+    def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if threading.get_ident() != watch.thread and not conductor.adopt_thread():
+            return None
+        closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
+        conductor.open_step(optimizer)
         watch.forward.active = False
-        conductor.before_step(optimizer)
-        if args or kwargs.get("closure") is not None:
-            watch.facts_of(optimizer).closure = bool(args and callable(args[0])) or callable(kwargs.get("closure"))
+        if closure is None:
+            conductor.before_step(optimizer)
+            return None
+        wrapped = _watched_closure(closure, watch, ready, optimizer)
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": wrapped}
+        return tuple(wrapped if each is closure else each for each in args), kwargs
 
     def after(optimizer: Optimizer, _args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
+        if threading.get_ident() != watch.thread:
+            return
         conductor.after_step(optimizer)
         watch.forward.active = watch.observing and watch.deep
 
@@ -137,37 +155,64 @@ def _hook_steps(watch: Watch, conductor: Conductor) -> None:
         shielded(optimizer, args, kwargs)
         conductor.stop_if_failed()
 
-    shielded = _shielded(watch, after)
-    register_optimizer_step_pre_hook(_shielded(watch, before))
-    register_optimizer_step_post_hook(after_or_stop)
+    ready, shielded = _shielded(watch, conductor.before_step), _shielded(watch, after)
+    installed.hold(register_optimizer_step_pre_hook(_shielded(watch, before)))
+    installed.hold(register_optimizer_step_post_hook(after_or_stop))
 
 
-def _wrap_backward(watch: Watch, conductor: Conductor) -> None:
-    tensor_backward, autograd_backward = torch.Tensor.backward, torch.autograd.backward
-    inside = False  # under a TorchFunctionMode Tensor.backward dispatches to itself
+def _watched_closure(
+    closure: Callable[..., Any], watch: Watch, ready: Callable[[Optimizer], None], optimizer: Optimizer
+) -> Callable[..., Any]:
+    """The user's closure with the watch on inside; its first evaluation leaves the gradients of the step."""
+    evaluations = 0
+
+    @functools.wraps(closure)
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        nonlocal evaluations
+        evaluations += 1
+        first = evaluations == 1
+        watch.forward.active = first and watch.deep and watch.observing
+        result = closure(*args, **kwargs)
+        watch.forward.active = False
+        if first:
+            ready(optimizer)
+        else:
+            watch.note_evaluation_of(optimizer)
+        return result
+
+    return evaluate
+
+
+def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> None:
+    tensor_backward, autograd_backward, autograd_grad = (
+        torch.Tensor.backward,
+        torch.autograd.backward,
+        torch.autograd.grad,
+    )
 
     def run(tensors: list[torch.Tensor], go: Callable[[], Any]) -> Any:
-        nonlocal inside
-        if inside:
+        # Under a TorchFunctionMode Tensor.backward dispatches to itself.
+        if watch.inside_backward or threading.get_ident() != watch.thread or transformed():
             return go()
-        inside = True
+        watch.inside_backward = True
         forward = watch.forward
         was, forward.active = forward.active, False
         try:
             before(tensors)
             result = go()
-            after()
+            after(tensors)
             return result
         finally:
-            inside = False
-            forward.active = was
+            watch.inside_backward = False
+            forward.active = was or (watch.by_hand.pending and watch.deep and watch.observing)
 
     def look(tensors: list[torch.Tensor]) -> None:
         scalars = [t for t in tensors if t.numel() == 1]
         conductor.on_backward([watch.unscaled.get(id(t), t).detach() for t in scalars])
         watch.before_backward(tensors)
 
-    before, after = _shielded(watch, look), _shielded(watch, watch.after_backward)
+    before, after = _shielded(watch, look), _shielded(watch, conductor.after_backward)
+    taken = _shielded(watch, conductor.after_gradients)
 
     def backward(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         return run([self], lambda: tensor_backward(self, *args, **kwargs))  # type: ignore[no-untyped-call]
@@ -176,18 +221,30 @@ def _wrap_backward(watch: Watch, conductor: Conductor) -> None:
         listed = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
         return run(listed, lambda: autograd_backward(tensors if len(listed) == 1 else listed, *args, **kwargs))
 
-    torch.Tensor.backward = backward  # type: ignore[method-assign]
-    torch.autograd.backward = function
+    def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        result = autograd_grad(outputs, inputs, *args, **kwargs)
+        if watch.may_be_by_hand and not watch.inside_backward and threading.get_ident() == watch.thread:
+            taken(_listed(outputs), _listed(inputs), result)
+        return result
+
+    installed.patch(torch.Tensor, "backward", functools.wraps(tensor_backward)(backward))
+    installed.patch(torch.autograd, "backward", functools.wraps(autograd_backward)(function))
+    installed.patch(torch.autograd, "grad", functools.wraps(autograd_grad)(grad))
 
 
-def _wrap_helpers(watch: Watch) -> None:
+def _listed(tensors: Any) -> list[torch.Tensor]:
+    return [tensors] if isinstance(tensors, torch.Tensor) else [each for each in tensors or () if each is not None]
+
+
+def _wrap_helpers(installed: Installed, watch: Watch) -> None:
     load_state_dict, scale = nn.Module.load_state_dict, torch.amp.GradScaler.scale
 
     def load(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        result = load_state_dict(self, *args, **kwargs)
         if not watch.step:
             watch.pretrained = True
-            inventory.note_loaded(self)
-        return load_state_dict(self, *args, **kwargs)
+            watch.inventory.note_loaded(self)
+        return result
 
     def scaled(self: Any, outputs: Any) -> Any:
         result = scale(self, outputs)
@@ -195,10 +252,10 @@ def _wrap_helpers(watch: Watch) -> None:
             watch.unscaled[id(result)] = outputs
         return result
 
-    nn.Module.load_state_dict = load  # type: ignore[method-assign]
-    torch.amp.GradScaler.scale = scaled  # type: ignore[method-assign]
+    installed.patch(nn.Module, "load_state_dict", functools.wraps(load_state_dict)(load))
+    installed.patch(torch.amp.GradScaler, "scale", functools.wraps(scale)(scaled))
     for name in ("clip_grad_norm_", "clip_grad_value_"):
-        setattr(nn.utils, name, _noting_clip(watch, getattr(nn.utils, name)))
+        installed.patch(nn.utils, name, _noting_clip(watch, getattr(nn.utils, name)))
     zero_grad = Optimizer.zero_grad
 
     def zero(self: Optimizer, *args: Any, **kwargs: Any) -> None:
@@ -206,10 +263,11 @@ def _wrap_helpers(watch: Watch) -> None:
             watch.zero_location = caller()
         zero_grad(self, *args, **kwargs)
 
-    Optimizer.zero_grad = zero  # type: ignore[method-assign]
+    installed.patch(Optimizer, "zero_grad", functools.wraps(zero_grad)(zero))
 
 
 def _noting_clip(watch: Watch, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
     def clip(*args: Any, **kwargs: Any) -> Any:
         watch.clipped = True
         return original(*args, **kwargs)
