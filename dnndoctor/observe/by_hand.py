@@ -30,12 +30,16 @@ class ByHand:
         self.confirmed = False
         self.plain = True
         self.location: Location | None = None
+        self.forward: tuple[Any, ...] | None = (
+            None  # what was seen of the forward pass, where the next may begin unseen
+        )
         self.norms: list[float | None] = []
         self.before: list[torch.Tensor] = []
         self._gradients: list[torch.Tensor | None] = []
         self._kept: list[torch.Tensor] = []
         self._ids: frozenset[int] = frozenset()
         self._rate = 0.0
+        self._handed = False
 
     @property
     def parameters(self) -> list[torch.Tensor]:
@@ -52,12 +56,25 @@ class ByHand:
         if self.optimizer is None:
             self.optimizer = UpdatesByHand(list(gradients) if gradients is not None else leaves(roots))
             self._ids = frozenset(map(id, self.parameters))
+        elif gradients is not None:
+            self.take_over(list(gradients))
         parameters = self.parameters
         found = [gradients.get(p) if gradients is not None else p.grad for p in parameters]
         self._gradients = [_sample(g).clone() if g is not None else None for g in found]
         self.norms = steps.norms_of(found)
         self.before = [_sample(p).clone() for p in parameters]
-        self.pending = bool(parameters)
+        self.pending, self._handed = bool(parameters), gradients is not None
+
+    def replaces(self, inputs: list[torch.Tensor]) -> bool:
+        """Whether these stand in the place of the parameters, as ``w = w - rate * gradient`` makes new tensors."""
+        shapes = [each.shape for each in self.parameters]
+        return self.pending and [each.shape for each in inputs] == shapes and frozenset(map(id, inputs)) != self._ids
+
+    def take_over(self, inputs: list[torch.Tensor]) -> None:
+        """From now on these are the parameters."""
+        assert self.optimizer is not None
+        self.optimizer.param_groups[0]["params"] = inputs
+        self._ids = frozenset(map(id, inputs))
 
     def touched(self, args: tuple[Any, ...]) -> torch.Tensor | None:
         """The parameter that a call takes, if it takes one."""
@@ -68,9 +85,14 @@ class ByHand:
         self._kept = [p.detach().clone() for p in self.parameters]
 
     def changed(self) -> bool:
-        """Whether an update was made since the backward pass."""
-        self.pending = False
-        return any(not torch.equal(_sample(p), old) for p, old in zip(self.parameters, self.before, strict=True))
+        """Whether an update was made since the backward pass.
+
+        If not, none is awaited any more; unless the gradients were handed out, as the update itself may use the
+        parameters then, and put new ones in their place.
+        """
+        changed = any(not torch.equal(_sample(p), old) for p, old in zip(self.parameters, self.before, strict=True))
+        self.pending = not changed and self._handed
+        return changed
 
     def measure_rate(self) -> None:
         """Read the learning rate off the change."""

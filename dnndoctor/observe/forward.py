@@ -89,6 +89,17 @@ class ForwardWatch(TorchFunctionMode):
             _push_on_torch_function_stack(mode)
         return self
 
+    def engage(self, active: bool = True) -> None:
+        """Look from now on, if ``active``."""
+        self.active = active
+        if active or self.before_use is not None:
+            self.__enter__()
+
+    def release(self) -> None:
+        """Do not look, and be out of the way of what makes many calls: an optimizer's step, a backward pass."""
+        self.active = False
+        self.__exit__()
+
     def __exit__(self, *_: object) -> None:
         """Out of this thread's stack of modes, wherever it lies. A mode costs each torch call two microseconds."""
         above = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
@@ -121,6 +132,16 @@ class ForwardWatch(TorchFunctionMode):
         self._count.clear()
         self._made.clear()
 
+    def put_aside(self) -> tuple[Any, ...]:
+        """What was seen since ``begin``; the watch begins anew."""
+        kept = (self.step, dict(self._count), dict(self._made))
+        self.begin()
+        return kept
+
+    def take_back(self, kept: tuple[Any, ...]) -> None:
+        """Go on from what was put aside."""
+        self.step, self._count, self._made = kept
+
     def maker(self, tensor: torch.Tensor) -> int | None:
         """The operation of this step that made the tensor."""
         found = self._made.get(id(tensor))
@@ -151,7 +172,7 @@ class ForwardWatch(TorchFunctionMode):
         if self._module_now()[1] is not None:
             return True
         risky = operation_name(func) in RISKY and output.numel() > 0
-        return risky and not bool(torch.isfinite(torch.linalg.vector_norm(output, float("inf"))))
+        return risky and not bool(torch.isfinite(sampling.largest(output)))
 
     def _index(
         self,
@@ -200,8 +221,7 @@ class ForwardWatch(TorchFunctionMode):
     def _measure(self, index: int, output: torch.Tensor, tensors: list[torch.Tensor]) -> None:
         step, name = self.step, self.operations[index].name
         if len(step.largest) < MOST_CHECKED and output.numel():
-            detached = output.detach()
-            step.largest.append((index, torch.linalg.vector_norm(detached, float("inf")).float()))
+            step.largest.append((index, sampling.largest(output)))
             if output.requires_grad and output.grad_fn is not None:
                 output.grad_fn.register_prehook(_gradient_reader(step, index))
         if name in operations.LOSSES:

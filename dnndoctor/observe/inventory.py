@@ -56,7 +56,7 @@ def _first_values(parameter: torch.Tensor) -> dict[str, Any]:
     return {
         "mean": float(sample.mean()),
         "std": float(sample.std()) if sample.numel() > 1 else 0.0,
-        "max_abs": float(torch.linalg.vector_norm(value.float(), float("inf"))),
+        "max_abs": float(sampling.largest(value)),
         "constant": bool((sample == sample[0]).all()),
         "identical_rows": bool(len(few) > 1 and (few == few[0]).all()),
     }

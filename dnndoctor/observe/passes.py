@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from dnndoctor.findings import Location
+from dnndoctor.observe.transforms import readable
 
 
 def depends_on_mode(module: nn.Module) -> bool:
@@ -117,7 +118,5 @@ class Passes:
 
 def identity(tensors: list[torch.Tensor], fetched: int) -> tuple[int, ...]:
     """Tells one batch from another, cheaply; ``fetched``: batches so far, since memory is used again."""
-    if not tensors:
-        return ()
-    first = tensors[0]
-    return (fetched, first.data_ptr(), *first.shape)
+    first = next((each for each in tensors if readable(each) and each.layout is torch.strided), None)
+    return () if first is None else (fetched, first.data_ptr(), *first.shape)

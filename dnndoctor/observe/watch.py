@@ -30,7 +30,7 @@ from dnndoctor.observe.statistics import ActivationRows
 from dnndoctor.observe.transforms import readable
 from dnndoctor.recording.writer import Writer
 
-PASSES_IN_TRIALS = 400
+PASSES_IN_TRIALS = 100
 BACKWARDS_WITHOUT_STEP = 3  # of an optimizer that was built
 STEPS_OF_A_NEW_LEAD, STEPS_WITHOUT_LEAD = 3, 25  # the longest schedule of two networks in use is 5 to 1, or 10
 SAMPLED_STEPS = frozenset((0, 1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 30, 35, 40, 45, 49))
@@ -95,6 +95,7 @@ class Watch:
         self._loader_seconds = 0.0
         self._compute_seconds = 0.0
         self._grad_squares = 0.0
+        self._flushed = self._flush_seconds = 0.0
 
     # modules
 
@@ -281,8 +282,12 @@ class Watch:
             self._weights_before[facts.index] = steps.weight_samples(parameters)
 
     def step_by_hand(self) -> None:
-        """The user's own code has updated the parameters; what backward left was noted then."""
-        hand = self.by_hand
+        """The user's own code has updated the parameters; what backward left was noted then.
+
+        Where new tensors took their place the next forward pass has been seen by now: it belongs to the next step.
+        """
+        hand, newer = self.by_hand, self.forward.put_aside()
+        self.forward.take_back(hand.forward or newer)
         assert hand.optimizer is not None
         facts = self.facts_of(hand.optimizer)
         facts.location = facts.step_location = hand.location or facts.location
@@ -294,6 +299,8 @@ class Watch:
         if self.deep and self.step in SAMPLED_STEPS:
             self._weights_before[facts.index] = hand.before
         self.after_step(hand.optimizer)
+        if hand.forward is not None:
+            self.forward.take_back(newer)
 
     def note_evaluation_of(self, optimizer: torch.optim.Optimizer) -> None:
         """A closure was evaluated once more in the same step: its losses are no part of the step's."""
@@ -354,7 +361,8 @@ class Watch:
     def _takes_the_lead(self, facts: steps.OptimizerFacts) -> bool:
         """An optimizer built after the lead's last step, or a lead that has not stepped for long."""
         facts.steps_alone += 1
-        return facts.steps_alone >= (STEPS_OF_A_NEW_LEAD if facts.built_at_step == self.step else STEPS_WITHOUT_LEAD)
+        new = self.step > 0 and facts.built_at_step == self.step
+        return facts.steps_alone >= (STEPS_OF_A_NEW_LEAD if new else STEPS_WITHOUT_LEAD)
 
     def _promote(self, facts: steps.OptimizerFacts) -> None:
         self.optimizers.remove(facts)
@@ -408,8 +416,7 @@ class Watch:
         if self.deep:
             self.forward.sampling = self.step in SAMPLED_STEPS
             self.forward.begin()
-        if self.step in SAMPLED_STEPS:
-            self.flush()
+        self._flush_in_time()
         self._loader_seconds = self.loaders.seconds
         self._step_started = time.perf_counter()
 
@@ -507,4 +514,11 @@ class Watch:
 
     def flush(self) -> None:
         """Bring the tables that are rewritten as a whole up to date, and commit."""
+        began = time.perf_counter()
         tables.write(self)
+        self._flushed, self._flush_seconds = time.perf_counter(), time.perf_counter() - began
+
+    def _flush_in_time(self) -> None:
+        """A process that is killed loses at most twenty times as long as writing takes."""
+        if time.perf_counter() - self._flushed > 20 * self._flush_seconds:
+            self.flush()

@@ -108,17 +108,25 @@ class BatchSizeProbe:
 
 
 def _forward_backward(module: nn.Module, args: Any, kwargs: Any) -> None:
+    parameters = [p for p in module.parameters() if p.requires_grad]
     with torch.enable_grad():
-        output = module(*args, **kwargs)
-        outputs = [
-            t
-            for t in tree_leaves(_open(output))
-            if isinstance(t, torch.Tensor) and t.requires_grad and t.is_floating_point()
-        ]
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        if outputs and parameters:
-            total = torch.stack([each.float().sum() for each in outputs]).sum()
+        total = _total(module, args, kwargs)
+        if total is None or not parameters:
+            return
+        try:
             torch.autograd.grad(total, parameters, allow_unused=True)
+        except RuntimeError:  # reentrant checkpoints only know backward; the caller puts the gradients back
+            again = _total(module, args, kwargs)
+            if again is None:
+                raise
+            torch.autograd.backward([again])
+
+
+def _total(module: nn.Module, args: Any, kwargs: Any) -> torch.Tensor | None:
+    output = module(*args, **kwargs)
+    tensors = [t for t in tree_leaves(_open(output)) if isinstance(t, torch.Tensor)]
+    outputs = [t for t in tensors if t.requires_grad and t.is_floating_point()]
+    return torch.stack([each.float().sum() for each in outputs]).sum() if outputs else None
 
 
 def _open(output: Any) -> Any:

@@ -10,13 +10,14 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import torch
 
 from dnndoctor.observe.by_hand import is_look, is_update
 from dnndoctor.observe.loaders import LoaderFacts, ServedIterator
 from dnndoctor.observe.source import caller
+from dnndoctor.observe.steps import OptimizerFacts
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.batch_size import BatchSizeProbe
 from dnndoctor.probes.learning_rate import LearningRateProbe, RateSetter
@@ -24,6 +25,8 @@ from dnndoctor.probes.snapshot import Snapshot
 
 EVALUATION_BATCHES = 4
 FURTHER_STEPS = 3
+QUICK_START = 3.0  # seconds to the first step; such a script is rather run again than swept before it was watched
+MOST_LEADS = 2  # that are swept
 OBSERVE_SHARE = 0.4  # of the time that is left as the first step is made
 FEWEST_STEPS = 3
 SWEEP_SHARE = 0.45  # of the time that is left
@@ -32,6 +35,16 @@ MOST_ENCORES = 10
 ENCORE_SHARE = 0.25  # of the time that was left as the script ended
 ENCORE_SECONDS = 10.0
 UNTIL_EVALUATION = 2.0  # seconds to run on, unwatched, for an evaluation to come by
+
+
+class Hooks(Protocol):
+    """Hooks that can be hung up and taken down."""
+
+    def on(self) -> None:
+        """Hang them up."""
+
+    def remove(self) -> None:
+        """Take them down."""
 
 
 class Stop(BaseException):
@@ -75,9 +88,13 @@ class Conductor:
         self._last_trial_step = 0.0
         self._evaluated = False
         self._further = 0
+        self._target = steps  # grows where another model is trained later on
+        self._kinds: set[Any] = set()  # of optimizer and parameters that were swept
+        self._swept = False
         self._over = False  # the sweep has all that it wanted
         self._between_steps = False  # it began as a batch was asked for
         self.leave: Callable[[str], NoReturn] | None = None  # ends the process, where raising cannot
+        self.module_hooks: Hooks | None = None  # taken down while no module call is of interest
         self.leaves_at_once = False  # in a process whose launcher would swallow what is raised
         self._only: str | None = None  # why nothing but watching is possible
         self._main = threading.get_ident()
@@ -109,7 +126,7 @@ class Conductor:
             self._note_first_step()
         if self._encores and self._start is None:
             self._open_encore(optimizer)
-        elif self._start is None and self._probes and self._only is None and "learning-rate" not in self.phases:
+        elif self._start is None and self._probes and self._only is None and not self._swept:
             self._start = self._snapshot(extra=[optimizer])
         if self.probing and self._setter and self._probe:
             self._setter.set(optimizer, self._probe.rate)
@@ -135,10 +152,21 @@ class Conductor:
     def _after_lead_step(self, promoted: bool) -> None:
         if self.phase == "evaluate":
             self._further += self._evaluated
-        if promoted and self._start is not None:
-            self._start = self._snapshot()  # what is swept is this one's training
-        self._report(self.phase, min(self.watch.step, self._steps), self._steps)
+        if promoted:
+            self._begin_anew()
+        self._report(self.phase, min(self.watch.step, self._target), self._target)
         self._after_own_step()
+
+    def _begin_anew(self) -> None:
+        """Another optimizer leads: another part or model is trained now, and is watched for as long as the first."""
+        self._target = max(self._target, self.watch.step + self._steps)
+        kind = _kind(self.watch.optimizers[0])
+        if kind in self._kinds or len(self._kinds) >= MOST_LEADS:
+            return
+        self._kinds.add(kind)
+        if self._probes and self._only is None and self.phase != "evaluate":
+            self._swept = False
+            self._start = self._snapshot()
 
     def stop_if_failed(self) -> None:
         """Nothing more is to be seen once the watch has broken."""
@@ -159,19 +187,22 @@ class Conductor:
             self._await_update(None, roots)
 
     def after_gradients(
-        self, outputs: list[torch.Tensor], inputs: list[torch.Tensor], gradients: tuple[torch.Tensor | None, ...]
+        self, value: torch.Tensor | None, inputs: list[torch.Tensor], gradients: list[torch.Tensor | None]
     ) -> None:
-        """``torch.autograd.grad`` was called where no optimizer steps: perhaps for an update by hand."""
-        pairs = {p: g for p, g in zip(inputs, gradients, strict=True) if p.is_leaf and g is not None}
-        if len(outputs) == 1 and outputs[0].numel() == 1 and len(pairs) == len(inputs):
-            self.on_backward([outputs[0].detach()])
-            self.watch.before_backward(outputs)
-            self.after_backward_of(pairs)
-
-    def after_backward_of(self, gradients: dict[torch.Tensor, torch.Tensor]) -> None:
-        """These gradients were handed out, and left in no ``.grad``."""
+        """Gradients of ``value`` were handed out where no optimizer steps: perhaps for an update by hand."""
+        pairs = {p: g for p, g in zip(inputs, gradients, strict=True) if g is not None}
+        if len(pairs) < len(inputs):
+            return
+        hand = self.watch.by_hand
+        if hand.replaces(inputs):
+            hand.take_over(inputs)
+            self.begin_pass()
+        if value is not None:
+            self.on_backward([value.detach()])
+            self.watch.before_backward([value])
         self.watch.after_backward()
-        self._await_update(gradients, [])
+        self._await_update(pairs, [])
+        hand.forward = self.watch.forward.put_aside()
 
     def _await_update(self, gradients: dict[torch.Tensor, torch.Tensor] | None, roots: list[torch.Tensor]) -> None:
         hand = self.watch.by_hand
@@ -179,12 +210,12 @@ class Conductor:
         if not hand.pending:
             return
         assert hand.optimizer is not None
-        if self._start is None and self._probes and "learning-rate" not in self.phases:
+        if self._start is None and self._probes and self._only is None and not self._swept:
             self._start = self._snapshot(extra=[hand.optimizer])
         if self.probing:
             hand.keep()
         self.watch.forward.before_use = self._watch_use
-        self.watch.forward.active = self.watch.deep and self.watch.observing
+        self._mode(active=True)
 
     def _watch_use(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Until the parameters are used again: where they are updated, and when."""
@@ -278,7 +309,7 @@ class Conductor:
             self._unfinished, self._probe = self._probe, None
             if self._before is not None:
                 self._before.restore()
-        elif self._may_probe(at_epoch_end=True) and self._no_sweep() is None:
+        elif self._may_probe(at_epoch_end=False) and self._no_sweep() is None:
             facts = self.watch.optimizers[0]
             self._unfinished = LearningRateProbe(facts.peak_rate, facts.name, self._step_budget())
         if self._probes and self._only is None and self.watch.step and "batch-size" not in self.phases:
@@ -302,6 +333,7 @@ class Conductor:
         self._probe = self._unfinished
         self._probe.restart_trial()
         self._start = self._before = self._setter = self._encore_lead = None
+        self._hang_module_hooks()
         self.watch.observing = False
         self._enter("learning-rate")
 
@@ -335,12 +367,12 @@ class Conductor:
     def _after_own_step(self) -> None:
         if self.phase == "observe":
             broken = self.watch.non_finite and self.watch.step >= 3
-            if self.watch.step >= self._steps or broken or self._observed_long_enough():
+            if self.watch.step >= self._target or broken or self._observed_long_enough():
                 if self._only is not None:
                     self._end_watching(self._only)
                 if self._may_probe(at_epoch_end=False):
                     self._begin_probes()
-                elif "learning-rate" in self.phases or not self._probes:
+                elif self._swept or not self._probes:
                     self._look_for_evaluation()
         elif self.phase == "evaluate" and (self._further >= FURTHER_STEPS or self._waited_enough()):
             self._stop()
@@ -357,14 +389,18 @@ class Conductor:
         return share > OBSERVE_SHARE and self.watch.step >= FEWEST_STEPS
 
     def _may_probe(self, at_epoch_end: bool) -> bool:
-        wanted = self._probes and self._only is None and "learning-rate" not in self.phases
-        return wanted and self.phase == "observe" and (self.watch.step >= 2 or not at_epoch_end)
+        wanted = self._probes and self._only is None and not self._swept and self.phase == "observe"
+        slow = self.phases.get("start", 0.0) > QUICK_START
+        return wanted and (not at_epoch_end or (slow and self.watch.step >= 2))
 
     def _begin_probes(self) -> None:
         watch = self.watch
         watch.flush()
+        self._swept = True
         self._enter("learning-rate")
         facts = watch.optimizers[0]
+        self._kinds.add(_kind(facts))
+        watch.writer.clear("trial", probe="learning-rate")
         reason = self._no_sweep()
         if reason or self._start is None:
             watch.writer.put("probe", {"name": "learning-rate", "facts": {"missing": reason}})
@@ -383,8 +419,6 @@ class Conductor:
         self._trainers = self._training_loaders()
         watch.observing = False
         self._mode(active=False)
-        if not facts.by_hand:
-            watch.forward.__exit__()
         self._begin_trial()
 
     def _step_budget(self) -> int:
@@ -423,6 +457,8 @@ class Conductor:
         rate, number = self._probe.rate, self._probe.taken
         self.watch.writer.put("trial", {"probe": "learning-rate", "setting": rate, "step": number, "loss": loss})
         self.watch.passes.step()
+        if not self.wants_pass and self.module_hooks is not None and not self.watch.by_hand.confirmed:
+            self.module_hooks.remove()
         verdict = self._probe.after_step(loss)
         self._report("learning-rate", self._probe.taken, self._probe.planned)
         if verdict == "next":
@@ -456,7 +492,7 @@ class Conductor:
         self._write_sweep(probe)
         self.watch.losses.clear()
         self.watch.observing = True
-        self.watch.forward.__enter__()
+        self._hang_module_hooks()
         self.watch.resume()
 
     def _write_sweep(self, probe: LearningRateProbe) -> None:
@@ -467,7 +503,7 @@ class Conductor:
     def _after_sweep(self) -> None:
         self._measure_batch_sizes()
         self._start = None
-        if self.watch.step >= self._steps or self.watch.non_finite:
+        if self.watch.step >= self._target or self.watch.non_finite:
             self._look_for_evaluation()
         else:
             self._mode(active=True)
@@ -488,6 +524,7 @@ class Conductor:
         probe = BatchSizeProbe(calls, size, seconds, watch.accumulation())
         keep, observing = self._snapshot(), watch.observing
         watch.observing = False
+        watch.inside_backward = True  # the probe's own backward is none of the loop's
         self._mode(active=False)
         failure = None
         try:
@@ -495,7 +532,7 @@ class Conductor:
         except Exception as why:  # noqa: BLE001 - the model's own refusal of a size; it is told as the reason
             failure = f"the model takes no other batch size: {type(why).__name__}"
         keep.restore()
-        watch.observing = observing
+        watch.observing, watch.inside_backward = observing, False
         for p in probe.points:
             row = {"batch_size": p.size, "repeat": p.repeat, "samples_per_second": p.samples_per_second}
             watch.writer.put("throughput", {**row, "peak_bytes": p.peak})
@@ -514,8 +551,7 @@ class Conductor:
         self._enter("evaluate")
         self.watch.begin_shallow()
         self._mode(active=False)
-        if not self.watch.by_hand.confirmed:
-            self.watch.forward.__exit__()
+        self._hang_module_hooks()
         self._evaluated = any(not g.gradients for g in self.watch.passes.groups.values())
         for each in self._training_loaders():
             each.position = -1  # the epoch ends at its next batch
@@ -561,7 +597,17 @@ class Conductor:
         return Snapshot(roots.values(), optimizers, [*watch.schedulers, *watch.scalers])
 
     def _mode(self, active: bool) -> None:
-        self.watch.forward.active = active and self.watch.deep and self.watch.observing
+        forward = self.watch.forward
+        if active and self.watch.deep and self.watch.observing:
+            forward.engage()
+        elif forward.before_use is None:
+            forward.release()
+        else:
+            forward.active = False
+
+    def _hang_module_hooks(self) -> None:
+        if self.module_hooks is not None:
+            self.module_hooks.on()
 
     def _enter(self, phase: str) -> None:
         now = time.monotonic()
@@ -585,6 +631,11 @@ class Conductor:
         if self.leave is not None and (swallowed or elsewhere):
             self.leave(kind)
         raise Stop(kind)
+
+
+def _kind(facts: OptimizerFacts) -> tuple[Any, ...]:
+    """Folds of a cross-validation are of one kind: one sweep will do for all."""
+    return (facts.name, *(tuple(each.shape) for each in facts.parameters()))
 
 
 def _median(watch: Watch) -> float:

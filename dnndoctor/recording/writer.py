@@ -43,6 +43,11 @@ class Writer:
             [tuple(row[column] for column in columns) for row in rows],
         )
 
+    def clear(self, table: str, **where: str) -> None:
+        """Delete the rows in which these columns have these values."""
+        conditions = " AND ".join(f"{column} = ?" for column in where)
+        self._db.execute(f"DELETE FROM {table} WHERE {conditions}", tuple(where.values()))  # noqa: S608 - names are ours
+
     def run(self, **facts: Any) -> None:
         """Facts of the run as a whole."""
         self.put_all("run", [{"key": key, "value": _json(value)} for key, value in facts.items()])

@@ -16,6 +16,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
 from dnndoctor.observe.loaders import iterating
@@ -23,7 +24,7 @@ from dnndoctor.observe.source import caller
 from dnndoctor.observe.transforms import transformed
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.conductor import Conductor
-from dnndoctor.subject.installed import Installed
+from dnndoctor.subject.installed import Installed, Switch
 
 
 def install(watch: Watch, conductor: Conductor) -> Installed:
@@ -69,8 +70,9 @@ def _after_init(installed: Installed, watch: Watch, cls: Any, look: Callable[[An
 def _note_construction(installed: Installed, watch: Watch) -> None:
     def optimizer_built(one: Any) -> None:
         watch.optimizer_built[one] = caller(one)
+        watch.built_at_step[one] = watch.step
         if watch.observing and not watch.step:
-            watch.forward.active = watch.deep
+            watch.forward.engage(watch.deep)
             parameters = [p for group in one.param_groups for p in group["params"]]
             watch.inventory.note_initial(parameters)
             watch.name_loose(parameters)
@@ -103,7 +105,8 @@ def _hook_modules(installed: Installed, watch: Watch, conductor: Conductor) -> N
                 conductor.note_evaluation()
         if watch.observing or watch.passes_in_trials > 0:
             watch.enter(module, args, pending.pop(id(module), {}))
-        forward.active = was
+        if was:
+            forward.engage()
 
     def after(module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
         if not watch.stack or threading.get_ident() != watch.thread:
@@ -124,10 +127,19 @@ def _hook_modules(installed: Installed, watch: Watch, conductor: Conductor) -> N
     def outside_of_transforms(look: Callable[..., None]) -> Callable[..., None]:
         return lambda *args: None if transformed() else look(*args)
 
-    installed.patch(nn.Module, "_call_impl", call)
-    shielded_before, shielded_after = _shielded(watch, before), _shielded(watch, after)
-    installed.hold(register_module_forward_pre_hook(outside_of_transforms(shielded_before)))
-    installed.hold(register_module_forward_hook(outside_of_transforms(shielded_after), always_call=True))
+    look_before = outside_of_transforms(_shielded(watch, before))
+    look_after = outside_of_transforms(_shielded(watch, after))
+
+    def hang() -> Installed:
+        hung = Installed()
+        hung.patch(nn.Module, "_call_impl", call)
+        hung.hold(register_module_forward_pre_hook(look_before))
+        hung.hold(register_module_forward_hook(look_after, always_call=True))
+        return hung
+
+    conductor.module_hooks = Switch(hang)
+    conductor.module_hooks.on()
+    installed.hold(conductor.module_hooks)
 
 
 def _hook_steps(installed: Installed, watch: Watch, conductor: Conductor) -> None:
@@ -136,7 +148,7 @@ def _hook_steps(installed: Installed, watch: Watch, conductor: Conductor) -> Non
             return None
         closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
         conductor.open_step(optimizer)
-        watch.forward.active = False
+        watch.forward.release()
         if closure is None:
             conductor.before_step(optimizer)
             return None
@@ -149,7 +161,7 @@ def _hook_steps(installed: Installed, watch: Watch, conductor: Conductor) -> Non
         if threading.get_ident() != watch.thread:
             return
         conductor.after_step(optimizer)
-        watch.forward.active = watch.observing and watch.deep
+        watch.forward.engage(watch.observing and watch.deep)
 
     def after_or_stop(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         shielded(optimizer, args, kwargs)
@@ -171,9 +183,9 @@ def _watched_closure(
         nonlocal evaluations
         evaluations += 1
         first = evaluations == 1
-        watch.forward.active = first and watch.deep and watch.observing
+        watch.forward.engage(first and watch.deep and watch.observing)
         result = closure(*args, **kwargs)
-        watch.forward.active = False
+        watch.forward.release()
         if first:
             ready(optimizer)
         else:
@@ -196,7 +208,8 @@ def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> 
             return go()
         watch.inside_backward = True
         forward = watch.forward
-        was, forward.active = forward.active, False
+        was = forward.active
+        forward.release()
         try:
             before(tensors)
             result = go()
@@ -204,7 +217,7 @@ def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> 
             return result
         finally:
             watch.inside_backward = False
-            forward.active = was or (watch.by_hand.pending and watch.deep and watch.observing)
+            forward.engage(was or (watch.by_hand.pending and watch.deep and watch.observing))
 
     def look(tensors: list[torch.Tensor]) -> None:
         scalars = [t for t in tensors if t.numel() == 1]
@@ -223,17 +236,49 @@ def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> 
 
     def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         result = autograd_grad(outputs, inputs, *args, **kwargs)
-        if watch.may_be_by_hand and not watch.inside_backward and threading.get_ident() == watch.thread:
-            taken(_listed(outputs), _listed(inputs), result)
+        if training_here() and not transformed() and not kwargs.get("create_graph"):
+            values, leaves = _listed(outputs), _listed(inputs)
+            if len(values) == 1 and values[0].numel() == 1 and all(each.is_leaf for each in leaves):
+                taken(values[0], leaves, list(result))
         return result
+
+    def training_here() -> bool:
+        return watch.may_be_by_hand and not watch.inside_backward and threading.get_ident() == watch.thread
+
+    def functional(make: Callable[..., Any], with_value: bool) -> Callable[..., Any]:
+        """``torch.func.grad`` and ``grad_and_value``: what they make hands out gradients of its first argument."""
+
+        @functools.wraps(make)
+        def made(function: Any, argnums: Any = 0, has_aux: bool = False) -> Any:
+            inner = make(function, argnums, has_aux)
+
+            @functools.wraps(inner)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                outermost = not transformed()
+                result = inner(*args, **kwargs)
+                if outermost and isinstance(argnums, int) and argnums < len(args) and training_here():
+                    gradients = result[0] if with_value or has_aux else result
+                    values = _tensors(result[1])[:1] if with_value else []
+                    taken(values[0] if values else None, _tensors(args[argnums]), _tensors(gradients))
+                return result
+
+            return call
+
+        return made
 
     installed.patch(torch.Tensor, "backward", functools.wraps(tensor_backward)(backward))
     installed.patch(torch.autograd, "backward", functools.wraps(autograd_backward)(function))
     installed.patch(torch.autograd, "grad", functools.wraps(autograd_grad)(grad))
+    for name in ("grad", "grad_and_value"):
+        installed.patch(torch.func, name, functional(getattr(torch.func, name), name == "grad_and_value"))
 
 
 def _listed(tensors: Any) -> list[torch.Tensor]:
     return [tensors] if isinstance(tensors, torch.Tensor) else [each for each in tensors or () if each is not None]
+
+
+def _tensors(tree: Any) -> list[Any]:
+    return [each for each in tree_leaves(tree) if isinstance(each, torch.Tensor)]
 
 
 def _wrap_helpers(installed: Installed, watch: Watch) -> None:

@@ -28,3 +28,22 @@ class Installed:
         """Leave torch as it was."""
         while self._undo:
             self._undo.pop()()
+
+
+class Switch:
+    """Hooks that are hung up only while somebody looks; idle ones cost every module call some microseconds."""
+
+    def __init__(self, hang: Callable[[], Installed]) -> None:
+        self._hang = hang
+        self._hung: Installed | None = None
+
+    def on(self) -> None:
+        """Hang them up, if they are not."""
+        if self._hung is None:
+            self._hung = self._hang()
+
+    def remove(self) -> None:
+        """Take them down, if they hang."""
+        hung, self._hung = self._hung, None
+        if hung is not None:
+            hung.remove()

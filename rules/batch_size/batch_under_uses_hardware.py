@@ -22,7 +22,8 @@ def batch_under_uses_hardware(
 
     What it measures
         Samples per second of your own loop at powers of two and at your batch size. The knee is the size from which on
-        a larger batch brings next to nothing; the spread of the repeats is taken off the gain.
+        a larger batch brings next to nothing; the spread of the repeats is taken off the gain, and so is the share of
+        a step that goes into waiting for data.
 
     Why it matters
         Below the knee most of a step is overhead, and on an accelerator most of its units wait.
@@ -51,6 +52,8 @@ def batch_under_uses_hardware(
     if length / knee < updates:
         raise NotApplicable(f"at {knee} samples per batch an epoch would have {length // knee} updates only")
     now, then = sweep.at(sweep.user_size), sweep.at(knee)
+    waiting = min(max(loaders.wait_share, 0.0), 1.0)  # for data: of that no larger batch takes anything away
+    then = now / (waiting + (1 - waiting) * now / then)
     between = (sweep.sizes == sweep.user_size) | (sweep.sizes == knee)
     if then <= now * max(gain, float(sweep.spread[between].max(initial=1.0))):
         return

@@ -38,7 +38,7 @@ def parameters_never_change(
         raise NotApplicable("no optimizer holds a parameter with a dense gradient")
     if not judged:
         raise NotExamined(f"fewer than {fewest_steps} steps at a rate above zero were watched")
-    still = [each for each in judged if not each.received_gradient]
+    still = [each for each in judged if not each.received_gradient and not _cancels(each, weights)]
     blocked = _blocked_elsewhere(weights, activations) or any(
         c.empty for c in (clearings.optimizers if clearings else ())
     )
@@ -60,6 +60,13 @@ def _blocked_elsewhere(weights: Weights, activations: Activations | None) -> boo
     """Whether a dead layer or a matrix of zeros stops gradients, which other rules report."""
     dead = activations is not None and any(each.history[-1].dead_share >= 1.0 for each in activations.hidden())
     return dead or any(each.constant and each.max_abs == 0 and each.kind == "weight" for each in weights.parameters)
+
+
+def _cancels(each: Parameter, weights: Weights) -> bool:
+    """Whether it is a bias beside weights that do learn: what it adds falls out of the loss, as in a difference of two
+    outputs (a Wasserstein critic), before a batch norm, or as the key's bias in attention."""
+    beside = weights.named(each.name.removesuffix("bias") + "weight") if each.kind == "bias" else None
+    return beside is not None and beside.received_gradient
 
 
 def _multiplies_zeros(each: Parameter, weights: Weights) -> bool:
