@@ -41,6 +41,12 @@ class ByHand:
         self._rate = 0.0
         self._handed = False
 
+    def again(self) -> ByHand:
+        """For the script's next run: other tensors, updated at the same rate."""
+        fresh = ByHand()
+        fresh.confirmed, fresh.plain, fresh._rate = self.confirmed, self.plain, self._rate
+        return fresh
+
     @property
     def parameters(self) -> list[torch.Tensor]:
         """What is updated."""

@@ -36,13 +36,16 @@ def direct_call(part: nn.Module, top: nn.Module) -> DirectCall | None:
     """The outermost method of ``top`` that runs now and has led to the call of ``part``."""
     frame: FrameType | None = sys._getframe(1)
     found: FrameType | None = None
+    forward: FrameType | None = None
     for _ in range(DEPTH):
         if frame is None:
             break
         code = frame.f_code
         if code.co_argcount and code.co_name != "__init__" and frame.f_locals.get(code.co_varnames[0]) is top:
             found = frame
+            forward = frame if code.co_name == "forward" else forward
         frame = frame.f_back
+    found = forward or found
     if found is None:
         return None
     names = found.f_code.co_varnames[1 : found.f_code.co_argcount]

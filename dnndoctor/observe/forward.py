@@ -14,6 +14,7 @@ from weakref import ref
 
 import torch
 from torch._C import _len_torch_function_stack, _pop_torch_function_stack, _push_on_torch_function_stack
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from dnndoctor.findings import Location
@@ -64,15 +65,20 @@ class ForwardWatch(TorchFunctionMode):
     """Records the operations of training passes while ``active``."""
 
     def __init__(
-        self, module_now: Callable[[], tuple[str, Any, Location | None]], fail: Callable[[Exception], None]
+        self,
+        module_now: Callable[[], tuple[str, Any, Location | None]],
+        met: Callable[[torch.Tensor, list[torch.Tensor]], None],
+        fail: Callable[[Exception], None],
     ) -> None:
         super().__init__()
         self.active = False
+        self._handling = 0
         self.sampling = True
         self.step = Watched()
         self.operations: list[Operation] = []
         self.complete = True
         self._module_now = module_now
+        self._met = met
         self._fail = fail
         self._by_key: dict[tuple[Any, ...], int] = {}
         self._count: dict[tuple[Any, ...], int] = {}
@@ -81,7 +87,12 @@ class ForwardWatch(TorchFunctionMode):
         self.before_use: Callable[[Callable[..., Any], tuple[Any, ...]], None] | None = None
 
     def __enter__(self) -> ForwardWatch:
-        """Lie at the bottom of this thread's stack of modes: what a script pops is then never this one."""
+        """Lie at the bottom of this thread's stack of modes: what a script pops is then never this one.
+
+        While a call is handled here, torch has taken the mode from the stack and will put it back by itself.
+        """
+        if self._handling:
+            return self
         above = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
         if self not in above:
             _push_on_torch_function_stack(self)
@@ -102,6 +113,8 @@ class ForwardWatch(TorchFunctionMode):
 
     def __exit__(self, *_: object) -> None:
         """Out of this thread's stack of modes, wherever it lies. A mode costs each torch call two microseconds."""
+        if self._handling:
+            return
         above = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
         for mode in reversed(above):
             if mode is not self:
@@ -114,6 +127,13 @@ class ForwardWatch(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        self._handling += 1
+        try:
+            return self._handle(func, args, kwargs)
+        finally:
+            self._handling -= 1
+
+    def _handle(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         if self.before_use is not None:
             self.before_use(func, args)
         result = func(*args, **kwargs) if kwargs else func(*args)
@@ -155,9 +175,13 @@ class ForwardWatch(TorchFunctionMode):
             return
         if output.layout is not torch.strided:
             return
-        tensors = list(_tensors(args)) + list(_tensors(kwargs.values()))
+        tensors = [each for each in (*_tensors(args), *_tensors(kwargs.values())) if not is_lazy(each)]
         inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))
-        parameters = tuple(n for each in tensors if (n := self.parameter_names.get(id(each))) is not None)
+        held = [each for each in tensors if id(each) in self.parameter_names]
+        parameters = tuple(self.parameter_names[id(each)] for each in held)
+        if held:
+            data = [each for each in tensors if not each.requires_grad and self.maker(each) is None]
+            self._met(held[0], data)
         if not inputs and not output.requires_grad and not self._matters(func, output):
             return
         index = self._index(func, args, kwargs, tensors, inputs, parameters, output)

@@ -35,6 +35,7 @@ class Modules:
         self._order: list[ref[nn.Module]] = []
         self._path: MutableMapping[nn.Module, str] = WeakIdKeyDictionary()
         self._top: MutableMapping[nn.Module, ref[nn.Module]] = WeakIdKeyDictionary()
+        self._owner: dict[int, ref[nn.Module]] = {}
         self.tops: list[nn.Module] = []
 
     def note(self, module: nn.Module, location: Location | None) -> None:
@@ -77,11 +78,17 @@ class Modules:
             prefix = type(top).__name__ if several else ""
             for name, module in top.named_modules():
                 if module not in self._path:
-                    self._path[module] = ".".join(part for part in (prefix, name) if part)
+                    known = [part for part in (prefix, *name.split(".")) if part and part != "_orig_mod"]
+                    self._path[module] = ".".join(known)  # what torch.compile wraps keeps its name
                     self._top[module] = ref(top)
         for each in roots:
             self._path.setdefault(each, type(each).__name__)
             self._top.setdefault(each, ref(each))
+
+    def owner(self, parameter: torch.Tensor) -> nn.Module | None:
+        """The module that holds the parameter, as far as ``named_parameters`` met it."""
+        found = self._owner.get(id(parameter))
+        return found() if found is not None else None
 
     def named_parameters(self) -> Iterator[tuple[str, str, nn.Module, torch.nn.Parameter]]:
         """(name, short name, owner, parameter) of every model, shared ones once."""
@@ -91,4 +98,5 @@ class Modules:
                 for short, parameter in module.named_parameters(recurse=False):
                     if id(parameter) not in seen:
                         seen.add(id(parameter))
+                        self._owner[id(parameter)] = ref(module)
                         yield ".".join(part for part in (self.path(module), short) if part), short, module, parameter

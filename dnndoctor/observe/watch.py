@@ -49,7 +49,7 @@ class Watch:
         self.by_hand = ByHand()
         self.thread = threading.get_ident()  # the one that trains
         self.inside_backward = False
-        self.forward = ForwardWatch(self._module_now, self.fail)
+        self.forward = ForwardWatch(self._module_now, self._met, self.fail)
         self.loaders = Loaders()
         self.passes = Passes()
         self.optimizers: list[steps.OptimizerFacts] = []
@@ -86,6 +86,7 @@ class Watch:
         self.without_gradients: dict[int, Location | None] = {}
         self._pass: Pass | None = None
         self._direct: DirectCall | None = None
+        self._direct_part: nn.Module | None = None
         self._held_now: set[int] = set()
         self._held_by = 0
         self._activations = ActivationRows()
@@ -135,6 +136,7 @@ class Watch:
 
     def leave(self, module: nn.Module, output: Any) -> None:
         """A module has returned, or raised."""
+        self._direct_part = None
         while self.stack and self.stack.pop() is not module:
             pass
         if not self.stack:
@@ -147,10 +149,27 @@ class Watch:
                 )
             self._pass = None
 
+    def _met(self, parameter: torch.Tensor, data: list[torch.Tensor]) -> None:
+        """A parameter is used, perhaps on ``data``.
+
+        Outside of any call of a module, its module's ``forward`` was called directly, or no module holds it.
+        """
+        self._direct_part = None
+        if self.stack:
+            return
+        module = self.modules.owner(parameter)
+        if module is not None:
+            self._direct_part = module
+            self._begin(module, (), {})
+        elif self.deep and self.observing and data:
+            self.batch_size = max(self.batch_size, batch_size(data))
+            name = self.forward.parameter_names[id(parameter)]
+            self._feed("input", f"input at {name}", caller(), data[0])
+
     def _module_now(self) -> tuple[str, Any, Location | None]:
-        if not self.stack:
+        module = self.stack[-1] if self.stack else self._direct_part
+        if module is None:
             return "", None, None
-        module = self.stack[-1]
         return self.modules.path(module), module, self.modules.location(module)
 
     def _open_pass(
@@ -316,7 +335,7 @@ class Watch:
         rows = []
         for parameter, norm in zip(parameters, norms, strict=True):
             key = id(parameter)
-            if rate > 0:
+            if rate > 0 or facts.by_hand:
                 self.effective[key] = self.effective.get(key, 0) + 1
             if norm:
                 self.received.add(key)

@@ -25,8 +25,9 @@ from dnndoctor.probes.snapshot import Snapshot
 
 EVALUATION_BATCHES = 4
 FURTHER_STEPS = 3
-QUICK_START = 3.0  # seconds to the first step; such a script is rather run again than swept before it was watched
+QUICK_START = 10.0  # seconds to the first step; such a script is rather run again than swept before it was watched
 MOST_LEADS = 2  # that are swept
+LONG_STEP = 1.0  # seconds: one that would end after the deadline is not begun
 OBSERVE_SHARE = 0.4  # of the time that is left as the first step is made
 FEWEST_STEPS = 3
 SWEEP_SHARE = 0.45  # of the time that is left
@@ -210,7 +211,8 @@ class Conductor:
         if not hand.pending:
             return
         assert hand.optimizer is not None
-        if self._start is None and self._probes and self._only is None and not self._swept:
+        wanted = self._probes and self._only is None and (not self._swept or self._encores > 0)
+        if self._start is None and wanted:
             self._start = self._snapshot(extra=[hand.optimizer])
         if self.probing:
             hand.keep()
@@ -323,8 +325,7 @@ class Conductor:
         now = time.monotonic()
         quick = now - self._ended <= min(ENCORE_SHARE * (self._deadline - self._ended), ENCORE_SECONDS)
         room = self._deadline - now > 2 * self.phases.get("start", 0.0)
-        able = self._unfinished is not None and not self.watch.by_hand.confirmed
-        return able and self._encores < MOST_ENCORES and quick and room
+        return self._unfinished is not None and self._encores < MOST_ENCORES and quick and room
 
     def begin_encore(self) -> None:
         """The script starts anew; its steps are trials from the first on."""
@@ -334,6 +335,7 @@ class Conductor:
         self._probe.restart_trial()
         self._start = self._before = self._setter = self._encore_lead = None
         self._hang_module_hooks()
+        self.watch.by_hand = self.watch.by_hand.again()
         self.watch.observing = False
         self._enter("learning-rate")
 
@@ -617,7 +619,8 @@ class Conductor:
         self._report(phase, 0, 0)
 
     def _look_at_the_clock(self) -> None:
-        if time.monotonic() > self._deadline:
+        seconds = self.watch.step_seconds[-1] if self.watch.step_seconds else 0.0
+        if time.monotonic() + (seconds if seconds > LONG_STEP else 0.0) > self._deadline:
             self._stop("budget")
 
     def _still_stopped(self) -> None:
