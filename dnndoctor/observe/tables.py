@@ -37,6 +37,8 @@ def write(watch: Watch) -> None:
         backward_location=watch.backward_location,
         operations_complete=watch.forward.complete,
         device=_device(watch),
+        signs=watch.signs.facts(),
+        loop=watch.found.facts(watch),
     )
     writer.commit()
 

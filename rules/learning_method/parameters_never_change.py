@@ -14,8 +14,9 @@ def parameters_never_change(
 
     What it measures
         Parameters whose gradient was None or exactly zero through all watched steps at a rate above zero, and the
-        operation that cuts them off from the loss. One finding for each such operation. Parameters that no forward
-        pass used are reported as information, recurrent weights that only ever meet a state of zeros as a warning.
+        operation that cuts them off from the loss. One finding for each such operation. Biases beside a weight that
+        learns are left out. Parameters that no forward pass used are reported as information, recurrent weights that
+        only ever meet a state of zeros as a warning.
 
     Why it matters
         They stay at their random start, however long training takes; what they feed into is noise to the rest.
@@ -38,7 +39,7 @@ def parameters_never_change(
         raise NotApplicable("no optimizer holds a parameter with a dense gradient")
     if not judged:
         raise NotExamined(f"fewer than {fewest_steps} steps at a rate above zero were watched")
-    still = [each for each in judged if not each.received_gradient]
+    still = [each for each in judged if not each.received_gradient and not _cancels(each, weights)]
     blocked = _blocked_elsewhere(weights, activations) or any(
         c.empty for c in (clearings.optimizers if clearings else ())
     )
@@ -60,6 +61,16 @@ def _blocked_elsewhere(weights: Weights, activations: Activations | None) -> boo
     """Whether a dead layer or a matrix of zeros stops gradients, which other rules report."""
     dead = activations is not None and any(each.history[-1].dead_share >= 1.0 for each in activations.hidden())
     return dead or any(each.constant and each.max_abs == 0 and each.kind == "weight" for each in weights.parameters)
+
+
+def _cancels(each: Parameter, weights: Weights) -> bool:
+    """Whether a bias has no gradient though its weight has: the loss is blind to a shift there, as in a Wasserstein
+    critic, before a norm or in a difference of two outputs. Nothing cuts it off."""
+    module, _, name = each.name.rpartition(".")
+    if each.cut_by is not None or each.kind != "bias" or not name.startswith("bias"):
+        return False
+    beside = weights.named(".".join(filter(None, (module, name.replace("bias", "weight", 1)))))
+    return beside is not None and beside.received_gradient
 
 
 def _multiplies_zeros(each: Parameter, weights: Weights) -> bool:
