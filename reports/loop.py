@@ -63,6 +63,8 @@ def _at(location: Location | None) -> str:
 
 def _model(model: FoundModel) -> str:
     name = model.name if model.class_name in model.name else f"{model.name} = {model.class_name}"
+    if model.tensors:
+        name = f"{plural(len(model.tensors), 'tensor')} {model.name}"
     size = plural(model.parameters, "parameter")
     if not model.trainable:
         size += ", not trained"

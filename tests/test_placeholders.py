@@ -57,3 +57,9 @@ def test_a_teacher_beside_it_leaves_no_doubt() -> None:
 
 def test_no_code_no_change() -> None:
     assert code(None, model("net")) is None
+
+
+def test_tensors_have_no_weight_and_no_bias() -> None:
+    tensors = FoundModel("w1, w2", "Tensor", 9, 9, tensors=("w1", "w2"))
+    assert code("zeros_(model.w2.weight)\nzeros_(model.w2.bias)", tensors) == "zeros_(w2)"
+    assert code("model.a; model.w1.weight", tensors, model("net")) == "net.a; w1"

@@ -9,10 +9,11 @@ from dnndoctor.findings import Location
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """One model of the user's, without wrappers around it.
+    """One model of the user's, without wrappers around it; or the tensors that are trained without being in one.
 
     ``name``: the variable that holds it, or its class where none was found. ``trainable``: entries that an optimizer
     holds; 0 for a teacher or a target network. ``prefix``: what the names of its layers begin with, "" if nothing.
+    ``tensors``: the names of single tensors, where it is no model.
     """
 
     name: str
@@ -21,6 +22,7 @@ class FoundModel:
     trainable: int
     location: Location | None = None
     prefix: str = ""
+    tensors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,17 @@ class Found:
             name = names.get(id(inner)) or names.get(id(top))
             if name:
                 self._names[inner] = name
-        for top, inner in models.values():
+        for top, inner in self._distinct(models):
             self._note_model(watch, top, inner)
+
+    def _distinct(self, models: dict[int, tuple[nn.Module, nn.Module]]) -> list[tuple[nn.Module, nn.Module]]:
+        """Of modules with the same parameters, the one that has a name: a scripted module's original lives on."""
+        found: dict[frozenset[int], tuple[nn.Module, nn.Module]] = {}
+        for top, inner in models.values():
+            key = frozenset(map(id, inner.parameters()))
+            if key not in found or (inner in self._names and found[key][1] not in self._names):
+                found[key] = (top, inner)
+        return list(found.values())
 
     def _note_model(self, watch: Watch, top: nn.Module, inner: nn.Module) -> None:
         parameters = list(inner.parameters())

@@ -87,7 +87,7 @@ def _from_batches(watch: Watch) -> list[NDArray[np.float64]]:
     """
     size = watch.typical_batch()
     for fed in watch.fed.values():
-        if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1 and fed.shape[0] == size:
+        if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1 and fed.shape[0] == (size or fed.shape[0]):
             if _same(fed.rows):
                 return []
             return [rows[:, 0].astype(np.float64) for rows in fed.rows]

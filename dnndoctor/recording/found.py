@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording.family import recognised
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.operations import LOSSES
 from dnndoctor.recording.reader import Row, Rows, place, role
+
+MOST_TENSORS = 4
 
 
 def training_loop(rows: Rows, graph: Graph, family: str | None = None) -> m.TrainingLoop | Missing:
@@ -16,11 +20,12 @@ def training_loop(rows: Rows, graph: Graph, family: str | None = None) -> m.Trai
         return Missing("no optimizer step was seen")
     kind, reason = recognised(rows, family)
     models, names = _models(rows)
+    loose = _loose(rows)
     return m.TrainingLoop(
         family=kind,
         family_reason=reason,
-        models=models,
-        optimizers=_optimizers(rows, names),
+        models=(*models, *loose.values()),
+        optimizers=_optimizers(rows, names, loose),
         loaders=_loaders(rows),
         losses=_losses(rows, graph),
     )
@@ -49,6 +54,22 @@ def _models(rows: Rows) -> tuple[tuple[m.FoundModel, ...], dict[int, str]]:
     return tuple(sorted(found.values(), key=lambda each: not each.trainable)), names
 
 
+def _loose(rows: Rows) -> dict[int, m.FoundModel]:
+    """Trained tensors that no module holds, by the number of their optimizer."""
+    found: dict[int, list[Row]] = {}
+    for row in rows["parameter"]:
+        if not row["module_class"] and row["optimizer"] is not None:
+            found.setdefault(row["optimizer"], []).append(row)
+    return {number: _tensors(group) for number, group in found.items()}
+
+
+def _tensors(group: list[Row]) -> m.FoundModel:
+    names, size = tuple(row["name"] for row in group), sum(math.prod(row["shape"]) for row in group)
+    more = f" and {len(names) - MOST_TENSORS} more" if len(names) > MOST_TENSORS else ""
+    shown = ", ".join(names[:MOST_TENSORS]) + more
+    return m.FoundModel(shown, "Tensor", size, size, group[0]["location"], tensors=names)
+
+
 def _tops(rows: Rows) -> tuple[m.FoundModel, ...]:
     """As older recordings have them."""
     return tuple(
@@ -58,12 +79,13 @@ def _tops(rows: Rows) -> tuple[m.FoundModel, ...]:
     )
 
 
-def _optimizers(rows: Rows, names: dict[int, str]) -> tuple[m.FoundOptimizer, ...]:
+def _optimizers(rows: Rows, names: dict[int, str], loose: dict[int, m.FoundModel]) -> tuple[m.FoundOptimizer, ...]:
     """Every optimizer; one built again at the same line for the same names counts once, with the steps of all."""
     held = (rows.run.get("loop") or {}).get("optimizers") or []
     found: dict[tuple[object, ...], m.FoundOptimizer] = {}
     for number, row in enumerate(rows["optimizer"]):
         mine = dict.fromkeys(names[i] for i in (held[number] if number < len(held) else ()))
+        mine |= {loose[number].name: None} if number in loose else {}
         key = (row["name"], row["location"], tuple(mine))
         steps = row["steps"] + (found[key].steps if key in found else 0)
         rate, groups = row["facts"]["peak_rate"], row["facts"]["rates"]

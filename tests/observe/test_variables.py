@@ -56,4 +56,4 @@ def test_wrappers_are_taken_off_and_the_user_s_own_are_not() -> None:
     holder = nn.Sequential(inner)
     assert unwrapped(holder) is holder
     assert class_name(inner) == "Net"
-    assert class_name(torch.jit.script(inner)) == "Net"  # type: ignore[no-untyped-call]
+    assert class_name(torch.jit.script(inner)) == "Net"

@@ -130,3 +130,18 @@ def test_a_generator_s_output_is_an_output_though_a_discriminator_takes_it() -> 
     graph = chain(opposed=True)
     assert graph.chains == {"G": "G", "D": "D"}
     assert graph.is_output(graph.nodes[1])
+
+
+def test_tensors_outside_of_modules_are_listed_for_their_optimizer() -> None:
+    names = ("w1", "b1", "w2", "b2", "w3")
+    blank: dict[str, Any] = {"optimizer": 0, "location": None, "trainable": True, "facts": {}}
+    parameters = [
+        {**blank, "name": name, "shape": [2, 3], "module_class": "", "location": Location("train.py", 2)}
+        for name in names
+    ]
+    held = {**blank, "name": "a.weight", "shape": [9], "module_class": "Linear"}
+    loop = found(tables={"parameter": [*parameters, held], "optimizer": [optimizer()]})
+    assert [(each.name, each.parameters, each.tensors) for each in loop.models] == [
+        ("w1, b1, w2, b2 and 1 more", 30, names)
+    ]
+    assert loop.optimizers[0].models == ("w1, b1, w2, b2 and 1 more",)
