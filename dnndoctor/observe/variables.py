@@ -49,7 +49,7 @@ def names_of(modules: Sequence[nn.Module]) -> dict[int, str]:
         if is_user_file(frame.f_code.co_filename):
             scope = {**frame.f_globals, **frame.f_locals}
             for name, value in scope.items():
-                if id(value) in wanted:
+                if id(value) in wanted and name != "self":
                     variables.setdefault(id(value), name)
                 for inner, each in _inside(name, value):
                     if id(each) in wanted:

@@ -96,10 +96,14 @@ def _optimizers(rows: Rows, names: dict[int, str], loose: dict[int, m.FoundModel
 
 def _loaders(rows: Rows) -> tuple[m.FoundLoader, ...]:
     order = ("training", "evaluation", "unused")
+    sizes = sorted(r["batch_size"] for r in rows["step"] if r.get("batch_size"))
     found = {}
     for row in rows["loader"]:
         facts = row["facts"]
-        one = m.FoundLoader(facts["dataset"], role(facts), facts["batch_size"], facts["workers"], row["location"])
+        use, size = role(facts), facts["batch_size"]
+        if size is None and use == "training" and sizes:
+            size = sizes[len(sizes) // 2]  # a batch sampler says nothing; the model was given this many
+        one = m.FoundLoader(facts["dataset"], use, size, facts["workers"], row["location"])
         found[(one.name, one.role, one.location)] = one
     return tuple(sorted(found.values(), key=lambda each: order.index(each.role)))
 

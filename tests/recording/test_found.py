@@ -106,6 +106,13 @@ def test_loaders_with_their_roles() -> None:
     assert found().loaders == ()
 
 
+def test_a_batch_sampler_s_size_is_what_the_model_was_given() -> None:
+    facts = {"dataset": "Digits", "batch_size": None, "workers": 0, "steps": 3, "batches": 3}
+    steps = [{"step": i, "loss": 1.0, "batch_size": size} for i, size in enumerate((16, 16, 4))]
+    tables = {"loader": [{"facts": facts, "location": None}], "step": steps}
+    assert [each.batch_size for each in found(tables=tables).loaders] == [16]
+
+
 def chain(opposed: bool) -> Graph:
     """Two models, the first of which feeds the second."""
     operations = [
