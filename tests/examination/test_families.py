@@ -136,6 +136,28 @@ for _ in range(20):
     one.zero_grad(); two.zero_grad(); loss.backward(); one.step(); two.step()
 """
 
+# All pairs of one text in an attention; a probe with an optimizer of its own on detached features.
+ATTENTION = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.ask, self.key = nn.Embedding(20, 16), nn.Linear(16, 16), nn.Linear(16, 16)
+    def forward(self, x):
+        h = self.embed(x)
+        return h + F.softmax(self.ask(h) @ self.key(h).T / 4, -1) @ h
+net, head, probe = Net(), nn.Linear(16, 20), nn.Linear(16, 20)
+one = torch.optim.Adam([*net.parameters(), *head.parameters()], 1e-3)
+two = torch.optim.Adam(probe.parameters(), 1e-3)
+text = torch.randint(20, (600,))
+for i in range(0, 480, 16):
+    x, y = text[i:i + 16], text[i + 1:i + 17]
+    h = net(x)
+    loss = F.cross_entropy(head(h), y)
+    one.zero_grad(); loss.backward(); one.step()
+    loss = F.cross_entropy(probe(h.detach()), y)
+    two.zero_grad(); loss.backward(); two.step()
+"""
+
 KINDS = [
     (GAN, "gan"),
     (ACTOR_CRITIC, "reinforcement"),
@@ -145,6 +167,7 @@ KINDS = [
     (CONTRASTIVE, "contrastive"),
     (FINE_TUNING, "fine-tuning"),
     (LOOK_ALIKE, "supervised"),
+    (ATTENTION, "supervised"),
 ]
 
 
