@@ -12,6 +12,7 @@ import typer
 
 from dnndoctor import __version__
 from dnndoctor.config import NO_HTML, ConfigError, FailOn, OutputFormat, Settings
+from dnndoctor.families import FAMILIES
 from dnndoctor.select import Selection
 from dnndoctor.workspace import BadInput, check_recording, check_script, check_workspace, check_writable, write
 
@@ -62,7 +63,7 @@ Seed = Annotated[int | None, typer.Option(help="Seed torch before the script sta
 NoProbes = Annotated[bool, typer.Option("--no-probes", help="Only watch: try no other learning rate or batch size.")]
 _KEEP = "Keep what the script writes; by default the disk is put back."
 Keep = Annotated[bool | None, typer.Option("--keep-files", help=_KEEP)]
-_FAMILY = "The kind of training, if it is not recognised: gan, reinforcement, ..."
+_FAMILY = "The kind of training, where it is not recognised: " + ", ".join(FAMILIES) + "."
 Family = Annotated[str | None, typer.Option(help=_FAMILY, metavar="NAME")]
 
 
@@ -291,7 +292,7 @@ def _write(text: str, path: Path | None) -> None:
 def _write_html(diagnosis: Diagnosis, path: Path, root: Path, quiet: bool) -> None:
     from dnndoctor.reports.html import render
 
-    write(path, render(diagnosis, root))
+    write(path, render(diagnosis, root, path.parent))
     if not quiet:
         _say(f"report: {path}")
 
@@ -304,6 +305,10 @@ def _page(found: Rule) -> None:
     typer.echo(f"{found.severity} - {practice} ({found.practice})\n")
     for line in found.doc.splitlines():
         typer.secho(line, bold=bool(line) and not line[0].isspace() and not line.endswith("."))
+    for number, (family, reason) in enumerate(found.not_for.items()):
+        if not number:
+            typer.secho("\nNot applicable in", bold=True)
+        typer.echo(f"    {family}: {reason}")
     typer.secho("\nSettings", bold=True)
     typer.echo(f"    [tool.dnndoctor.rules.{found.code}]")
     for name, default in found.thresholds.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from dnndoctor.families import FAMILIES
 from dnndoctor.findings import Severity
 from dnndoctor.select import EVERYTHING, Selection, UnknownSelector, known, nearest
 
@@ -72,6 +73,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     root: str = "."
 
     @property
+    def family_problem(self) -> str | None:
+        """Why the family that was set is none, or None."""
+        if self.family is None or self.family in FAMILIES:
+            return None
+        return f'unknown family "{self.family}"{nearest(self.family, FAMILIES)}; one of {", ".join(FAMILIES)}'
+
+    @property
     def html_path(self) -> Path | None:
         """Where the HTML report goes, or None."""
         return None if self.html == NO_HTML else Path(self.root, self.html)
@@ -106,7 +114,10 @@ def override(settings: Settings, overrides: Selection, **options: Any) -> Settin
     _check_selectors({"--select": overrides.select or (), "--ignore": overrides.ignore}, "")
     _check_selectors({"--extend-select": overrides.extend_select}, "")
     given = {name: value for name, value in options.items() if value is not None}
-    return msgspec.structs.replace(settings, overrides=overrides, **given)
+    made = msgspec.structs.replace(settings, overrides=overrides, **given)
+    if made.family_problem:
+        raise ConfigError(f"--family: {made.family_problem}")
+    return made
 
 
 def _table(file: Path) -> dict[str, Any] | None:
@@ -134,6 +145,8 @@ def _settings(table: dict[str, Any], file: str) -> Settings:
         raise ConfigError(f"{file}: {_readable(str(why))}") from None
     lists = {"select": settings.select, "ignore": settings.ignore, "extend-select": settings.extend_select}
     _check_selectors({f"tool.dnndoctor.{key}": each for key, each in lists.items()}, f"{file}: ")
+    if settings.family_problem:
+        raise ConfigError(f"{file}: tool.dnndoctor.family: {settings.family_problem}")
     return msgspec.structs.replace(settings, thresholds=_thresholds(settings.thresholds, file))
 
 

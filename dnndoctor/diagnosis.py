@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from dnndoctor.findings import Finding, Severity
+from dnndoctor.measurements.found import TrainingLoop
 from dnndoctor.registry import practices, practices_order
 from dnndoctor.rule import Measurements, Result, Rule, State
 
@@ -60,7 +61,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """The examination itself; ``phases`` are seconds by phase, ``notes`` what a reader should know about it."""
+    """The examination itself; ``phases`` are seconds by phase, ``notes`` what a reader should know about it.
+
+    ``loop``: the training loop that was found, None if none was. ``log``: the file that holds the program's own output.
+    """
 
     device: str
     steps_observed: int
@@ -68,6 +72,8 @@ class RunFacts:
     recording: str | None
     phases: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    loop: TrainingLoop | None = None
+    log: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose, judge
+from dnndoctor.measurements import TrainingLoop
 from dnndoctor.measurements.missing import Missing
+from dnndoctor.placeholders import with_own_names
 from dnndoctor.recording.assemble import assemble
 from dnndoctor.recording.reader import Rows, read
 from dnndoctor.registry import load_rules
@@ -73,10 +75,12 @@ def _diagnosis(
     missing: Missing | None,
 ) -> Diagnosis:
     root = Path(settings.root).resolve()
-    measurements = assemble(rows)
+    measurements = assemble(rows, settings.family)
     if missing is not None:
         measurements = dict.fromkeys(measurements, missing)
     results = judge(measurements, chosen(settings, load_rules().values()), settings.thresholds)
+    loop = found if isinstance(found := measurements.get(TrainingLoop), TrainingLoop) else None
+    results = with_own_names(results, loop)
     target = replace(target, path=_shown(target.path, root), kind=rows.run.get("kind") or target.kind)
     notes = (*notes, *(f"chosen for the model file: {each}" for each in rows.run.get("notes") or ()))
     kept = suppress_results(results, lambda file: _source(root / file), target=target.path)
@@ -89,6 +93,7 @@ def _diagnosis(
         recording=_relative(recording, root),
         phases=rows.run.get("phases") or {},
         notes=(*notes, *kept.unused),
+        loop=loop,
     )
     return diagnose(target, run, measurements, kept.results)
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from dnndoctor.families import FAMILIES
 from dnndoctor.findings import Finding, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements.missing import Missing
+from dnndoctor.measurements.run import Run
 
 Check = Callable[..., Iterator[Finding]]
 Measurements = Mapping[type, Any]
@@ -52,12 +54,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Rule:
-    """A check with its metadata."""
+    """A check with its metadata; ``not_for``: families of training that it says nothing about, with the reason."""
 
     code: str
     severity: Severity
     practice: str
     check: Check
+    not_for: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def name(self) -> str:
@@ -92,6 +95,15 @@ class Rule:
 
     def evaluate(self, measurements: Measurements, thresholds: Mapping[str, Any] | None = None) -> Result:
         """Judge the measurements that the rule asked for, and no others. Never raises for a bug of the rule's."""
+        result = self._judge(measurements, thresholds)
+        run = measurements.get(Run)
+        reason = self.not_for.get(run.family) if isinstance(run, Run) else None
+        # A reason of the rule's own, "no sigmoid in this model", tells more than the family.
+        if reason is None or result.state is State.NOT_APPLICABLE:
+            return result
+        return Result(self, State.NOT_APPLICABLE, reason)
+
+    def _judge(self, measurements: Measurements, thresholds: Mapping[str, Any] | None) -> Result:
         arguments = []
         for need in self.needs:
             value = measurements.get(need.kind, Missing("it was not recorded"))
@@ -118,9 +130,18 @@ class Rule:
         )
 
 
-def rule(code: str, severity: Severity, *, practice: str) -> Callable[[Check], Rule]:
-    """Make a check function into a rule; ``severity`` is what a finding has unless it says otherwise."""
-    return lambda check: Rule(code, severity, practice, check)
+def rule(
+    code: str, severity: Severity, *, practice: str, not_for: Mapping[str, str] | None = None
+) -> Callable[[Check], Rule]:
+    """Make a check function into a rule; ``severity`` is what a finding has unless it says otherwise.
+
+    ``not_for`` names the families of training in which the rule makes no sense, each with a reason that completes
+    "not applicable: ...".
+    """
+    unknown = set(not_for or ()) - set(FAMILIES)
+    if unknown:
+        raise ValueError(f"{code}: no family of training is called {', '.join(sorted(unknown))}")
+    return lambda check: Rule(code, severity, practice, check, dict(not_for or {}))
 
 
 def _need(hint: Any) -> Need:

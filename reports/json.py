@@ -1,11 +1,12 @@
 """The diagnosis for other programs: JSON, version 1."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from dnndoctor import __version__, diagnosis, findings
+from dnndoctor.measurements import TrainingLoop
 from dnndoctor.reports import schema as v1
 from dnndoctor.reports.words import severity
 
@@ -39,18 +40,50 @@ def _target(target: diagnosis.Target) -> v1.Target:
 
 
 def _run(run: diagnosis.RunFacts) -> v1.Run:
-    return v1.Run(run.device, run.steps_observed, _number(run.wall_seconds), run.recording)
+    loop = _loop(run.loop) if run.loop else None
+    return v1.Run(run.device, run.steps_observed, _number(run.wall_seconds), run.recording, run.log, loop)
+
+
+def _loop(loop: TrainingLoop) -> v1.Loop:
+    return v1.Loop(
+        family=cast("Any", loop.family),
+        family_reason=loop.family_reason,
+        models=[
+            v1.Model(
+                name=each.name,
+                class_name=each.class_name,
+                parameters=each.parameters,
+                trainable=each.trainable,
+                location=_location(each.location),
+            )
+            for each in loop.models
+        ],
+        optimizers=[
+            v1.Optimizer(
+                each.name, _number(each.learning_rate), each.steps, list(each.models), _location(each.location)
+            )
+            for each in loop.optimizers
+        ],
+        loaders=[
+            v1.Loader(each.name, cast("Any", each.role), each.batch_size, each.workers, _location(each.location))
+            for each in loop.loaders
+        ],
+        losses=[v1.Loss(each.name, _location(each.location)) for each in loop.losses],
+    )
+
+
+def _location(at: findings.Location | None) -> v1.Location | None:
+    return v1.Location(at.file, max(at.line, 1), max(at.column, 1)) if at else None
 
 
 def _finding(found: findings.Finding) -> v1.Finding:
-    at = found.location
     return v1.Finding(
         rule=found.rule,
         name=found.name,
         practice=found.practice,
         severity=severity(found).value,
         message=found.message,
-        location=v1.Location(at.file, max(at.line, 1), max(at.column, 1)) if at else None,
+        location=_location(found.location),
         subject=found.subject,
         evidence=[_evidence(each) for each in found.evidence],
         caused_by=found.caused_by,

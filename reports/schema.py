@@ -26,13 +26,71 @@ class Target(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+class Location(msgspec.Struct, frozen=True):
+    """A place in the source; line and column count from 1."""
+
+    file: str
+    line: Position
+    column: Position
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model of the user's, without wrappers; ``trainable``: parameters that an optimizer holds."""
+
+    name: str
+    class_name: str = msgspec.field(name="class")
+    parameters: Count
+    trainable: Count
+    location: Location | None
+
+
+class Optimizer(msgspec.Struct, frozen=True):
+    """An optimizer; ``models``: the names of those that it trains."""
+
+    name: str
+    learning_rate: Number
+    steps: Count
+    models: list[str]
+    location: Location | None
+
+
+class Loader(msgspec.Struct, frozen=True):
+    """A data loader; ``name``: its dataset's class."""
+
+    name: str
+    role: Literal["training", "evaluation", "unused"]
+    batch_size: Count | None
+    workers: Count
+    location: Location | None
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """A loss operation, or "expression" for one that is written out."""
+
+    name: str
+    location: Location | None
+
+
+class Loop(msgspec.Struct, frozen=True):
+    """The training loop that was found; without ``loaders`` the script makes its batches itself."""
+
+    family: Literal["supervised", "gan", "reinforcement", "contrastive", "variational", "diffusion", "fine-tuning"]
+    family_reason: str
+    models: list[Model]
+    optimizers: list[Optimizer]
+    loaders: list[Loader]
+    losses: list[Loss]
+
+
 class Run(msgspec.Struct, frozen=True):
-    """The examination itself."""
+    """The examination itself; ``log``: the file with the program's own output, ``loop`` null where none was found."""
 
     device: str
     steps_observed: Count
     wall_seconds: Number
     recording: str | None
+    log: str | None
+    loop: Loop | None
 
 
 class Practice(msgspec.Struct, frozen=True):
@@ -50,14 +108,6 @@ class Rule(msgspec.Struct, frozen=True):
     rule: str
     state: Literal["finding", "pass", "not-applicable", "not-examined", "crashed"]
     reason: str | None
-
-
-class Location(msgspec.Struct, frozen=True):
-    """A place in the source; line and column count from 1."""
-
-    file: str
-    line: Position
-    column: Position
 
 
 class Evidence(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from dnndoctor.diagnosis import Diagnosis, Outcome, Practice, Verdict
 from dnndoctor.findings import Finding, Fix, Severity
 from dnndoctor.reports.excerpt import excerpt
+from dnndoctor.reports.loop import described
 from dnndoctor.reports.words import (
     Node,
     figure,
@@ -72,10 +73,12 @@ def full(diagnosis: Diagnosis, console_width: int = 100, color: bool = False, ro
 
 
 def concise(diagnosis: Diagnosis, color: bool = False) -> str:
-    """One line per finding; then the summary, the only line where nothing was found."""
+    """One line per finding; then the summary, and where the program's own output lies, if it wrote any."""
     pen = Pen(10_000, color)
     lines = [_title(each, pen) for node in tree(diagnosis) for each in node.walk()]
-    return "\n".join([*lines, one_line(summary(diagnosis))]) + "\n"
+    lines.append(one_line(summary(diagnosis)))
+    lines += [f"The program's own output: {one_line(diagnosis.run.log)}"] if diagnosis.run.log else []
+    return "\n".join(lines) + "\n"
 
 
 def _head(diagnosis: Diagnosis, pen: Pen) -> str:
@@ -85,6 +88,10 @@ def _head(diagnosis: Diagnosis, pen: Pen) -> str:
     if target.outcome is not Outcome.EXAMINED:
         why = headline(diagnosis) if target.outcome is Outcome.NOT else f"Partly examined: {target.reason or ''}"
         lines += [pen.paint(line, "warning") for line in pen.wrapped(sentence(why), "", "")]
+    said = described(run)
+    column = max((len(label) for label, _ in said), default=0)
+    for label, text in said:
+        lines += pen.wrapped(text, f"  {label:<{column}}  ", " " * (column + 4))
     for note in diagnosis.run.notes:
         lines += pen.wrapped(note, "note: ", "      ")
     return "\n".join(lines)

@@ -17,6 +17,18 @@ def test_defaults_without_a_project(tmp_path: Path) -> None:
     assert load(tmp_path) == Settings(root=str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [("gna", "nearest: gan"), ("fine-tunning", "nearest: fine-tuning"), ("xyz", "one of supervised, gan, ")],
+)
+def test_an_unknown_family_is_told_with_the_nearest_one(tmp_path: Path, family: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f'^--family: unknown family "{family}".*{words}'):
+        override(Settings(), Selection(), family=family)
+    project(tmp_path, f'[tool.dnndoctor]\nfamily = "{family}"\n')
+    with pytest.raises(ConfigError, match=f'pyproject.toml: tool.dnndoctor.family: unknown family "{family}".*{words}'):
+        load(tmp_path)
+
+
 def test_every_setting_is_read(tmp_path: Path) -> None:
     settings = load(
         project(

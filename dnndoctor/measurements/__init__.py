@@ -2,6 +2,7 @@
 
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
+from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.layers import Layer, Layers
 from dnndoctor.measurements.loop import Clearing, Clearings, Mode, Modes, Steps
@@ -23,6 +24,10 @@ __all__ = [
     "DataTensor",
     "Fed",
     "Finiteness",
+    "FoundLoader",
+    "FoundLoss",
+    "FoundModel",
+    "FoundOptimizer",
     "Gradients",
     "Layer",
     "Layers",
@@ -43,5 +48,6 @@ __all__ = [
     "SampleOrder",
     "Steps",
     "TrainingData",
+    "TrainingLoop",
     "Weights",
 ]

@@ -23,7 +23,8 @@ class Layer:
 
     ``unit_std`` is the standard deviation across the batch of one unit's pre-activation, median over units,
     at the first step; ``grad_std`` the standard deviation of the loss gradient at the layer's output then.
-    Either is None where it was not seen.
+    Either is None where it was not seen. ``chain`` is the first of the models that feed
+    each other, "" where there is one model: what goes through one chain is not to be compared with another.
     """
 
     name: str
@@ -43,14 +44,20 @@ class Layer:
     flops_share: float = 0.0
     unit_std: float | None = None
     grad_std: float | None = None
+    chain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """All layers of one model in the order of their first use; ``model`` is its class name."""
+    """All layers in the order of their first use; ``model`` is the class name of the first model."""
 
     model: str
     layers: tuple[Layer, ...]
+
+    def chains(self) -> tuple[Layers, ...]:
+        """The layers of each chain by themselves: a signal or a gradient is followed within one."""
+        names = dict.fromkeys(each.chain for each in self.layers)
+        return tuple(Layers(name or self.model, tuple(e for e in self.layers if e.chain == name)) for name in names)
 
     @property
     def hidden(self) -> tuple[Layer, ...]:

@@ -56,10 +56,14 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Modes:
-    """All kinds of passes that were seen; ``mode_layers``: the model holds dropout or batch norm at all."""
+    """All kinds of passes that were seen; ``mode_layers``: the model holds dropout or batch norm at all.
+
+    ``functional``: either of them is called as a function, outside of such a layer.
+    """
 
     passes: tuple[Mode, ...]
     mode_layers: bool
+    functional: bool = False
 
     def purpose(self, purpose: str) -> tuple[Mode, ...]:
         """The passes of that purpose."""

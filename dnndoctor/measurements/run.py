@@ -11,8 +11,8 @@ class Run:
 
     ``device`` is where the model's parameters were ("cpu", "cuda"); ``accelerator`` the name of the one that
     the machine has, if any. ``steps`` counts the user's own observed optimizer steps, probes not included.
-    ``pretrained``: weights were loaded before the first step. ``family`` is the kind of training as far as it
-    was recognised or set: "supervised", "gan", "variational", "reinforcement", "contrastive", ...
+    ``pretrained``: what is trained started from loaded weights. ``family`` is the kind of training as far as it was
+    recognised or set: one of ``families.FAMILIES``.
     """
 
     device: str

@@ -20,7 +20,7 @@ class Parameter:
     does. ``used``: an observed forward pass used it. ``received_gradient``: a gradient other than exactly
     zero was seen in some step. ``effective_steps``: steps of its optimizer at a rate above zero.
     ``cut_by`` names the operation that cuts it off from the loss ("detach", "argmax", ...), with its place.
-    ``sparse``: row-sparse gradients (embedding rows).
+    ``sparse``: row-sparse gradients (embedding rows). ``drawn``: its statistics before the first step were taken.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Parameter:
     sparse: bool = False
     cut_by: str | None = None
     cut_at: Location | None = None
+    drawn: bool = True
 
     @property
     def size(self) -> int:

@@ -73,6 +73,7 @@ class ForwardWatch(TorchFunctionMode):
         super().__init__()
         self.active = False
         self._handling = 0
+        self.note: Callable[..., None] = lambda *_: None  # told of every function, gradients or not
         self.sampling = True
         self.step = Watched()
         self.operations: list[Operation] = []
@@ -137,10 +138,12 @@ class ForwardWatch(TorchFunctionMode):
         if self.before_use is not None:
             self.before_use(func, args)
         result = func(*args, **kwargs) if kwargs else func(*args)
-        if self.active and torch.is_grad_enabled() and not transformed():
+        if self.active and not transformed():
             self.active = False  # what looking calls is not itself looked at
             try:
-                self._see(func, args, kwargs or {}, result)
+                self.note(func, args, kwargs or {}, result)
+                if torch.is_grad_enabled():
+                    self._see(func, args, kwargs or {}, result)
                 self.active = True
             except Exception as bug:  # noqa: BLE001 - a bug of ours must not become one of the user's
                 self._fail(bug)

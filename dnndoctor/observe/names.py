@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
+from dnndoctor.observe.variables import class_name, names_of, unwrapped
 
 SIGN_SAFE = {"special_expit": "sigmoid", "expit": "sigmoid", "absolute": "abs", "divide": "div", "multiply": "mul"}
 _REFLECTED = frozenset("radd rsub rmul rdiv rtruediv rpow rmatmul iadd isub imul idiv itruediv ipow imatmul".split())
@@ -75,7 +76,7 @@ class Modules:
         self.tops = [module for module in living if id(module) not in inner]
         several = sum(any(True for _ in top.parameters()) for top in self.tops) > 1
         for top in self.tops:
-            prefix = type(top).__name__ if several else ""
+            prefix = self._prefix(top) if several else ""
             for name, module in top.named_modules():
                 if module not in self._path:
                     known = [part for part in (prefix, *name.split(".")) if part and part != "_orig_mod"]
@@ -89,6 +90,16 @@ class Modules:
         """The module that holds the parameter, as far as ``named_parameters`` met it."""
         found = self._owner.get(id(parameter))
         return found() if found is not None else None
+
+    def _prefix(self, top: nn.Module) -> str:
+        """The model's class; of several instances of one class, the variable that holds this one."""
+        name = class_name(unwrapped(top))
+        alike = [each for each in self.tops if class_name(unwrapped(each)) == name]
+        if len(alike) < 2:
+            return name
+        held = names_of([inner for each in alike for inner in (each, unwrapped(each))])
+        number = next(i for i, each in enumerate(alike, start=1) if each is top)
+        return held.get(id(top)) or held.get(id(unwrapped(top))) or f"{name}#{number}"
 
     def named_parameters(self) -> Iterator[tuple[str, str, nn.Module, torch.nn.Parameter]]:
         """(name, short name, owner, parameter) of every model, shared ones once."""

@@ -39,6 +39,8 @@ def write(watch: Watch) -> None:
         operations_complete=watch.forward.complete,
         device=_device(watch),
         peak_bytes=_peak_resident(),
+        signs=watch.signs.facts(),
+        loop=watch.found.facts(watch),
     )
     writer.commit()
 

@@ -21,10 +21,12 @@ from dnndoctor.observe.by_hand import ByHand
 from dnndoctor.observe.data import Fed, batch_size, flat_tensors, kind_of
 from dnndoctor.observe.direct import DirectCall, direct_call
 from dnndoctor.observe.forward import ForwardWatch, Watched
+from dnndoctor.observe.found import Found
 from dnndoctor.observe.inventory import Inventory
 from dnndoctor.observe.loaders import Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
+from dnndoctor.observe.signs import Signs
 from dnndoctor.observe.source import caller, variable_names
 from dnndoctor.observe.statistics import ActivationRows
 from dnndoctor.observe.transforms import readable
@@ -50,6 +52,9 @@ class Watch:
         self.thread = threading.get_ident()  # the one that trains
         self.inside_backward = False
         self.forward = ForwardWatch(self._module_now, self._met, self.fail)
+        self.signs = Signs(self)
+        self.forward.note = self.signs.see
+        self.found = Found()
         self.loaders = Loaders()
         self.passes = Passes()
         self.optimizers: list[steps.OptimizerFacts] = []
@@ -105,6 +110,7 @@ class Watch:
         self.stack.append(module)
         if self.inside_backward:
             return  # a checkpointed segment is computed again
+        self.signs.enter(module)
         if len(self.stack) == 1:
             self._begin(module, args, kwargs)
         if self.deep and self.observing and not torch.is_grad_enabled():
@@ -137,6 +143,7 @@ class Watch:
     def leave(self, module: nn.Module, output: Any) -> None:
         """A module has returned, or raised."""
         self._direct_part = None
+        self.signs.leave(module, output)
         while self.stack and self.stack.pop() is not module:
             pass
         if not self.stack:
@@ -255,6 +262,7 @@ class Watch:
             maker = self.forward.maker(tensor)
             if maker is not None:
                 self.backward_roots.add(maker)
+        self.signs.backward(tensors)
         for each in self.optimizers:
             each.before_backward()
 
@@ -275,6 +283,7 @@ class Watch:
         facts.built_at_step = self.built_at_step.get(optimizer, 0)
         self.optimizers.append(facts)
         facts.backwards = 1
+        self.found.note(self)
         return facts
 
     @property
@@ -370,6 +379,7 @@ class Watch:
                 ],
             )
         facts.after_step()
+        self.signs.step(optimizer)
         self.passes.step()
         if facts.index == 0:
             self.loaders.step()

@@ -68,6 +68,10 @@ class BatchSizeProbe:
             except torch.OutOfMemoryError:
                 self.stopped = "memory"
                 return
+            except Exception:
+                if size < self._size:
+                    continue  # a single sample is none for batch norm
+                raise
             faster = rate > best * GAIN
             best, stale = max(best, rate), 0 if faster else stale + 1
             if stale >= 3 and size > self._size:

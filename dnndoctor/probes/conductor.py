@@ -311,7 +311,9 @@ class Conductor:
             self._unfinished, self._probe = self._probe, None
             if self._before is not None:
                 self._before.restore()
-        elif self._may_probe(at_epoch_end=False) and self._no_sweep() is None:
+        elif self._may_probe(at_epoch_end=False) and (reason := self._no_sweep()) is not None:
+            self.watch.writer.put("probe", {"name": "learning-rate", "facts": {"missing": reason}})
+        elif self._may_probe(at_epoch_end=False):
             facts = self.watch.optimizers[0]
             self._unfinished = LearningRateProbe(facts.peak_rate, facts.name, self._step_budget())
         if self._probes and self._only is None and self.watch.step and "batch-size" not in self.phases:
@@ -437,7 +439,7 @@ class Conductor:
         if facts.evaluations > 1 or isinstance(facts.optimizer, torch.optim.LBFGS):
             return "the optimizer evaluates a closure several times in a step and searches its own step length"
         if len(self.watch.optimizers) > 1 and facts.backwards_total >= 2 * facts.steps:
-            return "several optimizers with losses of their own train against each other"
+            return "several optimizers take turns, each with a loss of its own: no one loss says which rate is better"
         if not self.watch.backward_seen:
             return "no loss was seen: nothing calls backward"
         return None
@@ -499,7 +501,7 @@ class Conductor:
 
     def _write_sweep(self, probe: LearningRateProbe) -> None:
         facts = probe.facts(paired=bool(self._trainers) or self.watch.same_batch_again)
-        missing = "the script ended before one round of rates was through"
+        missing = "no full round of rates was tried before the end"
         self.watch.writer.put("probe", {"name": "learning-rate", "facts": facts or {"missing": missing}})
 
     def _after_sweep(self) -> None:

@@ -28,15 +28,18 @@ def scan(watch: Watch) -> None:
     if training:
         facts = max(training, key=lambda each: each.steps)
         location = facts.location
-        shuffled = not facts.facts()["sequential"]
-        if not shuffled:
+        known = facts.facts()
+        # What a stream does to the order only its batches tell.
+        shuffled = not known["sequential"] and not known["iterable"]
+        if known["sequential"]:
             batches, source = [np.asarray([each]) for each in _from_dataset(facts.loader.dataset)], "dataset"
     if not batches and not shuffled:
         batches, source = _from_batches(watch), "batches"
     random.restore()
     scanned = sum(map(len, batches))
     if not shuffled and scanned < 2:
-        missing = "no targets with one value per sample were seen, or every step takes all samples"
+        same = "every step takes the same samples: there is no order"
+        missing = same if _same_again(watch) else "no targets with one value per sample were seen"
         watch.writer.put("probe", {"name": "sample-order", "facts": {"missing": missing}})
         return
     row = {"scanned": scanned, "source": source, "shuffled": shuffled, **_likeness(batches)}
@@ -84,11 +87,19 @@ def _from_batches(watch: Watch) -> list[NDArray[np.float64]]:
     """
     size = watch.typical_batch()
     for fed in watch.fed.values():
-        if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1 and fed.shape[0] == size:
-            if len(fed.rows) > 1 and all(np.array_equal(rows, fed.rows[0]) for rows in fed.rows):
+        if fed.role == "target" and fed.rows and fed.rows[0].shape[1] == 1 and fed.shape[0] == (size or fed.shape[0]):
+            if _same(fed.rows):
                 return []
             return [rows[:, 0].astype(np.float64) for rows in fed.rows]
     return []
+
+
+def _same(rows: list[NDArray[np.float32]]) -> bool:
+    return len(rows) > 1 and all(np.array_equal(each, rows[0]) for each in rows)
+
+
+def _same_again(watch: Watch) -> bool:
+    return any(_same(fed.rows) for fed in watch.fed.values() if fed.role == "input")
 
 
 def _likeness(batches: list[NDArray[np.float64]]) -> dict[str, Any]:

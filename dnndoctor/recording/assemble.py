@@ -7,7 +7,7 @@ from typing import Any
 
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
-from dnndoctor.recording import course, loss, structure, sweeps
+from dnndoctor.recording import course, found, loss, structure, sweeps
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
@@ -20,11 +20,12 @@ def load(path: Path) -> dict[type, Any]:
     return assemble(read(path))
 
 
-def assemble(rows: Rows) -> dict[type, Any]:
-    """As ``load``, from rows that were read."""
+def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
+    """As ``load``, from rows that were read; ``family`` overrules what was recognised."""
     graph = Graph(rows)
-    found: dict[type, Any] = {
-        m.Run: course.run(rows),
+    taken: dict[type, Any] = {
+        m.Run: course.run(rows, family),
+        m.TrainingLoop: found.training_loop(rows, graph, family),
         m.Layers: structure.layers(rows, graph),
         m.Activations: structure.activations(rows, graph),
         m.Weights: structure.weights(rows, graph),
@@ -42,5 +43,5 @@ def assemble(rows: Rows) -> dict[type, Any]:
         m.Finiteness: course.finiteness(rows),
     }
     if not rows["step"]:
-        return {kind: Missing("no optimizer step was seen") for kind in found}
-    return found
+        return {kind: Missing("no optimizer step was seen") for kind in taken}
+    return taken

@@ -8,24 +8,21 @@ import numpy as np
 
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
+from dnndoctor.recording.family import SET, pretrained, recognised
 from dnndoctor.recording.graph import Graph
-from dnndoctor.recording.operations import NORMS
-from dnndoctor.recording.reader import Row, Rows, number, place, training_call
+from dnndoctor.recording.operations import MODE_DEPENDENT, NORMS
+from dnndoctor.recording.reader import Rows, number, place, role, training_call
 
 
-def run(rows: Rows) -> m.Run:
-    """The run as a whole."""
+def run(rows: Rows, chosen: str | None = None) -> m.Run:
+    """The run as a whole; ``chosen`` is the family that the user names, if they do."""
     run = rows.run
-    optimizers = rows["optimizer"]
-    negative = any((r["loss"] or 0.0) < 0 for r in rows["step"])
-    clearing = [r["facts"] for r in rows["clearing"]]
-    adversarial = len(optimizers) > 1 and all(c["backwards"] >= 2 for c in clearing)
-    family = run.get("family") or ("gan" if adversarial else "reinforcement" if negative else "supervised")
+    family, reason = recognised(rows, chosen)
     return m.Run(
         device=run.get("device") or "cpu",
         accelerator=run.get("accelerator"),
         steps=len(rows["step"]),
-        pretrained=bool(run.get("pretrained")),
+        pretrained=pretrained(rows) or (family, reason) == ("fine-tuning", SET),
         family=family,
         models=tuple(r["class"] for r in rows["module"] if r["parameters"]),
         parameters=sum(math.prod(r["shape"]) for r in rows["parameter"]),
@@ -82,7 +79,7 @@ def loaders(rows: Rows) -> m.Loaders | Missing:
         keep = {k: v for k, v in facts.items() if k in m.Loader.__dataclass_fields__}
         shuffle = place(facts.get("shuffle_location"))
         keep.pop("shuffle_location", None)
-        found.append(m.Loader(location=row["location"], role=_role(facts), shuffle_location=shuffle, **keep))
+        found.append(m.Loader(location=row["location"], role=role(facts), shuffle_location=shuffle, **keep))
     steps = rows["step"]
     sizes = sorted(r["batch_size"] for r in steps if r["batch_size"])
     if not sizes:
@@ -102,10 +99,6 @@ def loaders(rows: Rows) -> m.Loaders | Missing:
     )
 
 
-def _role(facts: Row) -> str:
-    return "training" if facts["steps"] else "evaluation" if facts["batches"] else "unused"
-
-
 def steps(rows: Rows) -> m.Steps:
     """The user's own steps."""
     steps = rows["step"]
@@ -122,14 +115,14 @@ def modes(rows: Rows) -> m.Modes | Missing:
     """Passes by mode."""
     if not rows["pass"]:
         return Missing("no forward pass of a module was seen")
-    roles = {r["id"]: _role(r["facts"]) for r in rows["loader"]}
+    roles = {r["id"]: role(r["facts"]) for r in rows["loader"]}
     found = []
     for row in rows["pass"]:
         facts = row["facts"]
-        role = roles.get(facts["loader"])
+        use = roles.get(facts["loader"])
         if facts["gradients"] and facts["trained"]:
             purpose = "training"
-        elif not facts["gradients"] or role == "evaluation":
+        elif not facts["gradients"] or use == "evaluation":
             purpose = "evaluation"
         else:
             continue
@@ -146,10 +139,14 @@ def modes(rows: Rows) -> m.Modes | Missing:
                 inactive_trained=tuple(facts["inactive_trained"]),
                 trainable=facts["trainable"],
                 same_input=facts["longest_run"] >= 5,
-                training_data=role == "training",
+                training_data=use == "training",
             )
         )
-    return m.Modes(tuple(found), bool(rows.run.get("mode_layers")))
+    functional = any(
+        r["name"] in MODE_DEPENDENT and not r["module_class"].startswith(("Dropout", "BatchNorm", "LazyBatchNorm"))
+        for r in rows["operation"]
+    )
+    return m.Modes(tuple(found), bool(rows.run.get("mode_layers")), functional)
 
 
 def clearings(rows: Rows) -> m.Clearings | Missing:

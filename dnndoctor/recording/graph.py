@@ -36,6 +36,30 @@ class Node:
     consumers: list[int] = field(default_factory=list)
 
 
+class Models:
+    """The models of a run by what the names of their layers begin with."""
+
+    def __init__(self, rows: Rows) -> None:
+        models = (rows.run.get("loop") or {}).get("models") or []
+        self._trainers = {row["prefix"]: set(row["optimizers"]) for row in models if row["prefix"]}
+        taught = (rows.run.get("signs") or {}).get("teaching") or []
+        self._opposed = {frozenset((one, other)) for one, other, _ in taught}
+
+    @property
+    def names(self) -> list[str]:
+        """All of them; none where there is one model only."""
+        return list(self._trainers)
+
+    def of(self, *paths: str) -> str:
+        """The model that modules or parameters of these names belong to."""
+        return next((p for p in self._trainers for path in paths if path == p or path.startswith(p + ".")), "")
+
+    def adversaries(self, one: str, other: str) -> bool:
+        """Whether one is trained through the other, which is not trained then: as in adversarial training."""
+        pairs = {frozenset((a, b)) for a in self._trainers.get(one, ()) for b in self._trainers.get(other, ())}
+        return one != other and bool(pairs & self._opposed)
+
+
 class Graph:
     """The forward graph, with answers to what rules ask of it."""
 
@@ -50,6 +74,7 @@ class Graph:
                     self.nodes[each].consumers.append(node.index)
         self.roots = [i for i in rows.run.get("backward_roots") or [] if i in self.nodes]
         self._dimensions = {row["name"]: row["shape"] for row in rows["parameter"]}
+        self._models = Models(rows)
 
     def kind(self, node: Node) -> str | None:
         """ "linear", "conv", ... of an operation that holds a weight, else None."""
@@ -72,6 +97,11 @@ class Graph:
         """Whether it is a layer that a signal path ends at: weighted, and no norm."""
         return self.kind(node) not in (None, "norm")
 
+    @property
+    def sees_weights(self) -> bool:
+        """Whether any operation that takes a parameter was recorded."""
+        return any(node.parameters for node in self.nodes.values())
+
     @cached_property
     def layers(self) -> list[Node]:
         """Weighted and norm operations in forward order, each weight once."""
@@ -86,8 +116,27 @@ class Graph:
                 found.append(node)
         return found
 
+    def model(self, node: Node) -> str:
+        """What the names of its model begin with, where several models are told apart by it; else ""."""
+        return self._models.of(node.row["module"], *node.parameters)
+
+    @cached_property
+    def chains(self) -> dict[str, str]:
+        """For every model the first one of its chain: models feed each other, and do not work against each other."""
+        first = {name: name for name in self._models.names}
+        for node in self.nodes.values():
+            mine = self.model(node)
+            for each in self.after(node) if mine and self.weighted(node) else ():
+                other = self.model(each)
+                if other and self.weighted(each) and first[other] != first[mine]:
+                    first = {name: first[mine] if at == first[other] else at for name, at in first.items()}
+        return first
+
     def after(self, node: Node) -> Iterator[Node]:
-        """What its output goes through, breadth first, up to and with the next weighted layers and losses."""
+        """What its output goes through, breadth first, up to and with the next weighted layers and losses.
+
+        What a model makes of it that works against this one is not looked at.
+        """
         queue, seen = list(node.consumers), {node.index}
         while queue:
             index = queue.pop(0)
@@ -95,6 +144,8 @@ class Graph:
                 continue
             seen.add(index)
             here = self.nodes[index]
+            if self._models.adversaries(self.model(node), self.model(here)):
+                continue
             yield here
             if not self.weighted(here) and here.name not in LOSSES:
                 queue.extend(here.consumers)

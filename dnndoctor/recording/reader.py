@@ -88,6 +88,11 @@ def number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def role(loader: Row) -> str:
+    """What a loader is for, from its facts: "training" (steps were made on its batches), "evaluation" or "unused"."""
+    return "training" if loader["steps"] else "evaluation" if loader["batches"] else "unused"
+
+
 def training_call(rows: Rows) -> Location | None:
     """Where the training loop calls the model."""
     return next((r["location"] for r in rows["pass"] if r["facts"]["trained"]), None)

@@ -17,6 +17,9 @@ from dnndoctor.recording.reader import Row, Rows, number, place
 _TRANSPOSED = frozenset(("matmul", "mm", "addmm", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"))
 
 
+UNSEEN = "no operation inside of the model was seen: a scripted or traced model hides them"
+
+
 def layers(rows: Rows, graph: Graph) -> m.Layers | Missing:
     """Every layer in the order of its first use."""
     statistics, gradients = _first(rows, "activation"), _first(rows, "output_gradient")
@@ -54,9 +57,12 @@ def layers(rows: Rows, graph: Graph) -> m.Layers | Missing:
                 flops_share=flops[node.index] / total,
                 unit_std=statistics.get(node.index, {}).get("unit_std"),
                 grad_std=gradients.get(node.index, {}).get("rms"),
+                chain=graph.chains.get(graph.model(node), ""),
             )
         )
     model = next((r["class"] for r in rows["module"] if r["parameters"]), "")
+    if not graph.sees_weights and rows["parameter"]:
+        return Missing(UNSEEN)
     return m.Layers(model, tuple(found)) if found else Missing("no layer was seen in a forward pass")
 
 
@@ -134,6 +140,8 @@ def activations(rows: Rows, graph: Graph) -> m.Activations | Missing:
     attention = any("attention" in n.name for n in graph.nodes.values())
     if not graph.nodes:
         return Missing("no forward pass was watched")
+    if not graph.sees_weights and rows["parameter"]:
+        return Missing(UNSEEN)
     return m.Activations(tuple(sites), input_std, attention)
 
 
@@ -162,6 +170,8 @@ def weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
         cut = None
         if not facts["received_gradient"] and row["trainable"]:
             cut = graph.cut_after(row["name"])
+        # What got a gradient was used; where no operation inside of the model was seen, nobody knows of the others.
+        facts = {**facts, "used": facts["used"] or facts["received_gradient"] or not graph.sees_weights}
         blind = place(facts.get("no_grad_at")) if not facts["used"] else None
         if blind is not None:
             facts = {**facts, "used": True}
@@ -181,6 +191,7 @@ def weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
                 learning_rate=row["learning_rate"],
                 cut_by=cut.name if cut else "no_grad" if blind else None,
                 cut_at=cut.row["location"] if cut else blind,
+                drawn="std" in facts,
                 **keep,
             )
         )

@@ -8,6 +8,16 @@ from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording.reader import Row, Rows, number, place, training_call
 
+_ENDINGS = {
+    "budget": "the time budget was used up",
+    "exception": "the script failed",
+    "exit": "the script failed",
+    "failed": "the watch failed",
+    "finished": "the script ended",
+    "interrupted": "the examination was interrupted",
+    "stopped": "the script ended",
+}
+
 
 def learning_rate(rows: Rows) -> m.LearningRateSweep | Missing:
     """The learning-rate sweep."""
@@ -70,8 +80,13 @@ def sample_order(rows: Rows) -> m.SampleOrder | Missing:
 def _probe(rows: Rows, name: str) -> Row | Missing:
     facts = rows.facts("probe", "name", name)
     if facts is None:
-        off = not rows.run.get("probes", True)
-        return Missing("probes were switched off" if off else "the script ended before this probe")
+        if not rows.run.get("probes", True):
+            return Missing("probes were switched off")
+        if len(rows["step"]) < 2:
+            return Missing("only 1 step was seen")
+        ending = rows.run.get("ending")
+        why = _ENDINGS.get(ending, "the examination was cut off") if ending else "the examination was cut off"
+        return Missing(f"{why} before this was measured")
     if "missing" in facts:
         return Missing(facts["missing"] or "it could not be measured")
     return facts

@@ -13,13 +13,13 @@ from dnndoctor.reports.html.page import page
 from dnndoctor.reports.words import printable
 
 
-def render(diagnosis: Diagnosis, root: Path | None = None) -> str:
-    """The page; source is read from files relative to ``root`` (the working directory)."""
+def render(diagnosis: Diagnosis, root: Path | None = None, folder: Path | None = None) -> str:
+    """The page; source is read from files relative to ``root`` (the working directory). It will lie in ``folder``."""
     style = _style()
     # The policy names the style sheet by its hash, so that nothing from the user's files could ever act.
     digest = b64encode(sha256(style.encode()).digest()).decode()
     template = _environment().get_template("report.html.j2")
-    return template.render(page=page(diagnosis, root), style=style, digest=digest)
+    return template.render(page=page(diagnosis, root, folder), style=style, digest=digest)
 
 
 @cache

@@ -1,8 +1,10 @@
 """What the page's template is filled with: every choice is made here, none in the template."""
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from dnndoctor import __version__
 from dnndoctor.diagnosis import Diagnosis, Outcome, Practice, Verdict
@@ -11,8 +13,9 @@ from dnndoctor.measurements import Run
 from dnndoctor.reports.html.cards import Card, cards
 from dnndoctor.reports.html.figures import figures
 from dnndoctor.reports.html.figures.figure import Figure, taken
+from dnndoctor.reports.loop import described
 from dnndoctor.reports.words import figure as number
-from dnndoctor.reports.words import first_step, headline, joined, plural, printable, sentence, severity
+from dnndoctor.reports.words import first_step, headline, plural, printable, sentence, severity
 from dnndoctor.rule import Result, State
 
 
@@ -52,6 +55,8 @@ class Page:
     figures: tuple[Figure, ...]
     facts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    loop: tuple[tuple[str, str], ...]
+    log: tuple[str, str] | None
 
 
 LABELS = {
@@ -69,8 +74,8 @@ LISTS = (
 )
 
 
-def page(diagnosis: Diagnosis, root: Path | None) -> Page:
-    """Everything that the template shows, in order."""
+def page(diagnosis: Diagnosis, root: Path | None, folder: Path | None = None) -> Page:
+    """Everything that the template shows, in order; ``folder``: where the page will lie, for links to other files."""
     drawn = figures(diagnosis.measurements, [each.subject for each in diagnosis.findings if each.subject])
     shown = cards(diagnosis, drawn, root)
     beside = {each.figure.id for card in shown for each in card.walk() if each.figure}
@@ -86,7 +91,18 @@ def page(diagnosis: Diagnosis, root: Path | None) -> Page:
         figures=tuple(each for each in drawn if each.id not in beside),
         facts=tuple(_facts(diagnosis)),
         notes=tuple(sentence(each) for each in diagnosis.run.notes),
+        loop=described(replace(diagnosis.run, log=None)),
+        log=_log(diagnosis.run.log, root, folder),
     )
+
+
+def _log(log: str | None, root: Path | None, folder: Path | None) -> tuple[str, str] | None:
+    """The program's own output: its path, and the link to it from the page's folder."""
+    if log is None:
+        return None
+    base = (root or Path()).resolve()
+    link = os.path.relpath(base / log, (folder or base).resolve()).replace(os.sep, "/")
+    return printable(log), quote(link, errors="surrogateescape")
 
 
 def _tone(diagnosis: Diagnosis) -> str:
@@ -125,8 +141,6 @@ def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     yield "Device", printable(run.device)
     if seen and seen.accelerator:
         yield "Accelerator", printable(seen.accelerator)
-    if seen and seen.models:
-        yield "Model", f"{printable(joined(seen.models))}, {plural(seen.parameters, 'parameter')}"
     yield "Observed", plural(run.steps_observed, "step")
     phases = ", ".join(f"{printable(phase)} {number(round(s, 2))} s" for phase, s in run.phases.items())
     yield "Time", f"{number(round(run.wall_seconds, 1))} s" + (f": {phases}" if phases else "")

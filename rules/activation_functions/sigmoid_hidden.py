@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Activations, Gradients, Layers
+from dnndoctor.measurements import Activation, Activations, Gradients, Layers
 from dnndoctor.rule import rule
 from dnndoctor.rules.activation_functions.watching import named, typical, worst_by_place
 
@@ -42,10 +42,10 @@ def sigmoid_hidden(
     sites = activations.hidden("sigmoid")
     if not sites:
         raise NotApplicable("no sigmoid in a hidden layer")
-    deep = sum(each.activation == "sigmoid" for each in layers.hidden) if layers else 0
-    ratio = _first_to_last(layers, gradients)
-    starved = max(deep, len(sites)) >= depth and ratio is not None and ratio < gradient_ratio
     for site, offset, count in worst_by_place((each, abs(typical(each.history, "mean"))) for each in sites):
+        chain = _around(site, layers)
+        ratio = _first_to_last(chain, gradients)
+        starved = _depth(chain, sites) >= depth and ratio is not None and ratio < gradient_ratio
         evidence = [Evidence("mean output", offset, 0.0)]
         lost = ""
         if ratio is not None:
@@ -63,6 +63,20 @@ def sigmoid_hidden(
             ),
             severity=Severity.WARNING if starved else None,
         )
+
+
+def _around(site: Activation, layers: Layers | None) -> Layers | None:
+    """The layers of the model that it is in, where several are trained."""
+    chains = layers.chains() if layers else ()
+    return next((each for each in chains if each.named(site.layer or "")), layers)
+
+
+def _depth(chain: Layers | None, sites: tuple[Activation, ...]) -> int:
+    """How many hidden sigmoids a gradient passes."""
+    if chain is None:
+        return len(sites)
+    mine = sum(each.layer is None or chain.named(each.layer) is not None for each in sites)
+    return max(mine, sum(each.activation == "sigmoid" for each in chain.hidden))
 
 
 def _first_to_last(layers: Layers | None, gradients: Gradients | None) -> float | None:

@@ -48,7 +48,7 @@ def batch_under_uses_hardware(
     if knee <= sweep.user_size:
         return
     if length is None:
-        raise NotExamined("how many samples an epoch takes is not known")
+        raise NotExamined("how many samples an epoch takes is not known: no loader over a data set of known length")
     if length / knee < updates:
         raise NotApplicable(f"at {knee} samples per batch an epoch would have {length // knee} updates only")
     now, then = sweep.at(sweep.user_size), sweep.at(knee)

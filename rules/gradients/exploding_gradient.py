@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, Severity
+from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Finiteness, Gradients, Layer, Layers, Run, Steps
 from dnndoctor.rule import rule
 
@@ -61,13 +61,20 @@ def exploding_gradient(
         message = f"the gradient norm jumps to {jump[1]:.3g} times its running median at watched step {jump[0]}"
         figure = Evidence("norm relative to its median", jump[1], spike)
         yield _finding(message, backward, None, figure, norm, finiteness)
-    elif jump is None and (layers is None or len(layers.affine) <= layers_in_row):
-        raise NotApplicable("too few layers for a trend, and spikes were not judged here")
+    elif jump is None and sum(bool(each.grad_std) for each in (layers.affine if layers else ())) <= layers_in_row:
+        if quiet:
+            raise NotApplicable("too few layers for a trend, and spikes were not judged here")
+        raise NotExamined(f"too few layers for a trend, and too few steps to see a spike: {norm.size}")
 
 
 def _growth(layers: Layers | None, least: float, in_row: int) -> tuple[Layer, float] | None:
     """The first layer of the longest steep run, with the median growth in it."""
-    chain = [each for each in (layers.affine if layers else ()) if each.grad_std and not (each.normalized or each.gate)]
+    found = (_steep_run(chain, least, in_row) for chain in (layers.chains() if layers else ()))
+    return next((each for each in found if each is not None), None)
+
+
+def _steep_run(layers: Layers, least: float, in_row: int) -> tuple[Layer, float] | None:
+    chain = [each for each in layers.affine if each.grad_std and not (each.normalized or each.gate)]
     run: list[float] = []
     for nearer, further in reversed(list(pairwise(chain))):
         growth = (nearer.grad_std or 0.0) / (further.grad_std or 1.0)

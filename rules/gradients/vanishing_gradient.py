@@ -4,17 +4,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Gradients, Layer, Layers, Run, Weights
+from dnndoctor.measurements import Gradients, Layer, Layers, Weights
 from dnndoctor.rule import rule
+from dnndoctor.rules.chains import each_chain
 from dnndoctor.rules.naming import attribute
 
 
-@rule("GRD101", Severity.WARNING, practice="gradients")
+@rule(
+    "GRD101",
+    Severity.WARNING,
+    practice="gradients",
+    not_for={"reinforcement": "in reinforcement learning batches without reward have no gradient"},
+)
 def vanishing_gradient(
     gradients: Gradients,
     layers: Layers,
     weights: Weights,
-    run: Run | None,
     *,
     share: float = 1e-3,
     early: int = 5,
@@ -46,8 +51,21 @@ def vanishing_gradient(
         fewest_layers: 3, arithmetic: with two layers the median is one of them.
         fewest_steps: 3, arithmetic: the least that a median can stand on.
     """
-    if run is not None and run.family == "reinforcement":
-        raise NotApplicable("batches without reward have no gradient in reinforcement learning")
+    yield from each_chain(
+        layers, lambda chain: _judged(chain, gradients, weights, share, early, fewest_layers, fewest_steps)
+    )
+
+
+def _judged(
+    layers: Layers,
+    gradients: Gradients,
+    weights: Weights,
+    share: float,
+    early: int,
+    fewest_layers: int,
+    fewest_steps: int,
+) -> Iterator[Finding]:
+    """The layers of one chain."""
     if any(each.residual and _zero(each, weights) for each in layers.hidden):
         raise NotApplicable("residual branches start at zero and hold their gradient back at first")
     rows = [(layer, rms) for layer in layers.affine if (rms := _rms(layer, gradients, weights)) is not None]

@@ -14,8 +14,9 @@ def parameters_never_change(
 
     What it measures
         Parameters whose gradient was None or exactly zero through all watched steps at a rate above zero, and the
-        operation that cuts them off from the loss. One finding for each such operation. Parameters that no forward
-        pass used are reported as information, recurrent weights that only ever meet a state of zeros as a warning.
+        operation that cuts them off from the loss. One finding for each such operation. Biases beside a weight that
+        learns are left out. Parameters that no forward pass used are reported as information, recurrent weights that
+        only ever meet a state of zeros as a warning.
 
     Why it matters
         They stay at their random start, however long training takes; what they feed into is noise to the rest.
@@ -63,9 +64,12 @@ def _blocked_elsewhere(weights: Weights, activations: Activations | None) -> boo
 
 
 def _cancels(each: Parameter, weights: Weights) -> bool:
-    """Whether it is a bias beside weights that do learn: what it adds falls out of the loss, as in a difference of two
-    outputs (a Wasserstein critic), before a batch norm, or as the key's bias in attention."""
-    beside = weights.named(each.name.removesuffix("bias") + "weight") if each.kind == "bias" else None
+    """Whether a bias has no gradient though its weight has: the loss is blind to a shift there, as in a Wasserstein
+    critic, before a norm or in a difference of two outputs. Nothing cuts it off."""
+    module, _, name = each.name.rpartition(".")
+    if each.cut_by is not None or each.kind != "bias" or not name.startswith("bias"):
+        return False
+    beside = weights.named(".".join(filter(None, (module, name.replace("bias", "weight", 1)))))
     return beside is not None and beside.received_gradient
 
 

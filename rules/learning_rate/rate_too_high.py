@@ -3,9 +3,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from dnndoctor.findings import Finding, Severity
-from dnndoctor.measurements import LearningRateSweep, Optimizers, Run, Steps
+from dnndoctor.measurements import LearningRateSweep, Optimizers, Steps
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_rate.sweep_reading import (
+    NO_FALLING_LOSS,
     change_rate,
     diverged,
     figures,
@@ -18,12 +19,11 @@ from dnndoctor.rules.learning_rate.sweep_reading import (
 )
 
 
-@rule("LRN101", Severity.WARNING, practice="learning-rate")
+@rule("LRN101", Severity.WARNING, practice="learning-rate", not_for=NO_FALLING_LOSS)
 def rate_too_high(
     sweep: LearningRateSweep,
     optimizers: Optimizers,
     steps: Steps | None,
-    run: Run | None,
     *,
     margin: float = 2.0,
     lost_share: float = 0.5,
@@ -54,7 +54,7 @@ def rate_too_high(
         risen: 2.0, this project's choice: median loss of the last third against the start, on 10 steps or more.
         noises: 3.0, this project's choice: standard deviations of a score, and 5 % of the start at least.
     """
-    optimizer = swept_optimizer(sweep, optimizers, run)
+    optimizer = swept_optimizer(sweep, optimizers)
     if not learns(sweep, noises, 0.05) or sweep.best_rate >= sweep.user_rate:
         return
     ran_away = steps is not None and diverged(steps.loss, sweep, risen, noises)

@@ -4,6 +4,7 @@ from dnndoctor.findings import Finding, NotApplicable, Severity
 from dnndoctor.measurements import LearningRateSweep, Optimizers, Run, Steps
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_rate.sweep_reading import (
+    NO_FALLING_LOSS,
     change_rate,
     figures,
     learns,
@@ -18,7 +19,7 @@ from dnndoctor.rules.learning_rate.sweep_reading import (
 OWN_MEANING = ("adadelta", "adafactor", "dadapt", "lbfgs", "prodigy", "rprop")
 
 
-@rule("LRN102", Severity.WARNING, practice="learning-rate")
+@rule("LRN102", Severity.WARNING, practice="learning-rate", not_for=NO_FALLING_LOSS)
 def rate_too_low(
     sweep: LearningRateSweep,
     optimizers: Optimizers,
@@ -57,7 +58,7 @@ def rate_too_low(
         share: 0.05, this project's choice: progress as a share of the loss at the start.
         plain: 100.0, this project's choice: so far from the best rate, a sweep of low confidence is no remark only.
     """
-    optimizer = swept_optimizer(sweep, optimizers, run)
+    optimizer = swept_optimizer(sweep, optimizers)
     if run is not None and run.pretrained:
         raise NotApplicable("pretrained weights are meant to move little")
     if optimizer.closure or optimizer.name.lower().startswith(OWN_MEANING):

@@ -4,15 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnndoctor.findings import Evidence, Fix, NotApplicable
-from dnndoctor.measurements import LearningRateSweep, Optimizer, Optimizers, Run, Steps
+from dnndoctor.measurements import LearningRateSweep, Optimizer, Optimizers, Steps
 
-FAMILIES_WITHOUT_A_FALLING_LOSS = ("gan", "reinforcement")
+NO_FALLING_LOSS = {
+    "gan": "in adversarial training the loss need not fall: two networks work against each other",
+    "reinforcement": "in reinforcement learning the loss need not fall: it is no measure of the reward",
+}
 
 
-def swept_optimizer(sweep: LearningRateSweep, optimizers: Optimizers, run: Run | None) -> Optimizer:
+def swept_optimizer(sweep: LearningRateSweep, optimizers: Optimizers) -> Optimizer:
     """The optimizer that was swept. Raises NotApplicable where its rate is no matter of a sweep."""
-    if run is not None and run.family in FAMILIES_WITHOUT_A_FALLING_LOSS:
-        raise NotApplicable(f"the loss need not fall in training of the family {run.family}")
     found = next((each for each in optimizers.all if each.name == sweep.optimizer), optimizers.main)
     if found.warming_up:
         raise NotApplicable("the rate is still warming up")

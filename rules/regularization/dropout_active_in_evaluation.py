@@ -1,12 +1,20 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Mode, Modes, Run
+from dnndoctor.measurements import Mode, Modes
 from dnndoctor.rule import rule
 
 
-@rule("REG103", Severity.ERROR, practice="regularization")
-def dropout_active_in_evaluation(modes: Modes, run: Run | None, *, fewest: int = 1) -> Iterator[Finding]:
+@rule(
+    "REG103",
+    Severity.ERROR,
+    practice="regularization",
+    not_for={
+        "gan": "in adversarial training passes without an update are part of training",
+        "reinforcement": "in reinforcement learning the model acts without an update, as a part of training",
+    },
+)
+def dropout_active_in_evaluation(modes: Modes, *, fewest: int = 1) -> Iterator[Finding]:
     """The model is evaluated in training mode: dropout drops, batch norm follows the evaluation batches.
 
     What it measures
@@ -29,10 +37,10 @@ def dropout_active_in_evaluation(modes: Modes, run: Run | None, *, fewest: int =
         Ioffe and Szegedy 2015, Batch Normalization, section 3.1: population statistics in inference.
         fewest: 1, Srivastava et al. 2014, section 1: one pass in the wrong mode gives a wrong score.
     """
+    if not modes.mode_layers and modes.functional:
+        raise NotExamined("dropout or batch norm is called as a function only, and its mode is not followed")
     if not modes.mode_layers:
         raise NotApplicable("the model has neither dropout nor batch norm")
-    if run is not None and run.family in ("gan", "reinforcement"):
-        raise NotApplicable(f"passes without an update are part of training in the family {run.family}")
     if not modes.purpose("evaluation"):
         raise NotExamined("no evaluation pass was seen")
     places: dict[tuple[str, Location | None], list[Mode]] = {}

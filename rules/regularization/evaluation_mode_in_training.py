@@ -1,11 +1,16 @@
 from collections.abc import Iterator
 
-from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, Severity
+from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Mode, Modes, Run
 from dnndoctor.rule import rule
 
 
-@rule("REG104", Severity.ERROR, practice="regularization")
+@rule(
+    "REG104",
+    Severity.ERROR,
+    practice="regularization",
+    not_for={"gan": "in adversarial training each network is passed through in the other's updates"},
+)
 def evaluation_mode_in_training(modes: Modes, run: Run | None, *, fewest: int = 3) -> Iterator[Finding]:
     """The model is trained in evaluation mode: dropout does nothing, batch norm does not normalise.
 
@@ -28,10 +33,13 @@ def evaluation_mode_in_training(modes: Modes, run: Run | None, *, fewest: int = 
         Srivastava et al. 2014, Dropout, section 4.
         fewest: 3, this project's choice: passes, so that one trial pass is no finding.
     """
+    if not modes.mode_layers and modes.functional:
+        raise NotExamined("dropout or batch norm is called as a function only, and its mode is not followed")
     if not modes.mode_layers:
         raise NotApplicable("the model has neither dropout nor batch norm")
-    if run is not None and run.family == "gan":
-        raise NotApplicable("each network is passed through in the other's updates")
+    seen = sum(each.passes for each in modes.purpose("training"))
+    if seen < fewest:
+        raise NotExamined(f"forward passes of the model that were seen in training: {seen}")
     pretrained = run is not None and run.pretrained
     places: dict[tuple[str, Location | None], list[Mode]] = {}
     for each in modes.purpose("training"):

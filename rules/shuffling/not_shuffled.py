@@ -4,8 +4,20 @@ from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamine
 from dnndoctor.measurements import Loaders, Run, SampleOrder
 from dnndoctor.rule import rule
 
+# Targets that say nothing about the order of the samples; where a dataset can be read, it is judged all the same.
+UNORDERED = {
+    "gan": "in adversarial training the targets name real and generated batches",
+    "contrastive": "in contrastive training the targets name places in the batch",
+    "diffusion": "in diffusion training the targets are noise",
+}
 
-@rule("SHU101", Severity.WARNING, practice="shuffling")
+
+@rule(
+    "SHU101",
+    Severity.WARNING,
+    practice="shuffling",
+    not_for={"reinforcement": "in reinforcement learning the samples follow each other by nature"},
+)
 def not_shuffled(
     order: SampleOrder,
     loaders: Loaders | None,
@@ -43,8 +55,9 @@ def not_shuffled(
         raise NotApplicable("the samples are shuffled")
     if order.recurrent:
         raise NotApplicable("the samples are a series, whose order is meant")
-    if run is not None and run.family == "gan" and order.source == "batches":
-        raise NotApplicable("in adversarial training the targets name real and generated batches")
+    unordered = UNORDERED.get(run.family) if run is not None and order.source == "batches" else None
+    if unordered is not None:
+        raise NotApplicable(unordered)
     length = loaders.dataset_length if loaders else None
     if loaders and length and loaders.batch_size >= length:
         raise NotApplicable("every batch is the whole data set")

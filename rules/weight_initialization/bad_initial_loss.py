@@ -11,7 +11,16 @@ from dnndoctor.rules.naming import attribute
 CLASSIFICATION = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 
-@rule("INI106", Severity.WARNING, practice="weight-initialization")
+NO_CONSTANT_GUESS = {
+    "gan": "in adversarial training there is no constant guess to compare with",
+    "reinforcement": "in reinforcement learning there is no constant guess to compare with",
+    "contrastive": "in contrastive training the loss depends on the batch, so that no constant guess compares",
+    "variational": "in variational training a divergence is added, so that no constant guess compares",
+    "diffusion": "in diffusion training the target is noise, so that no constant guess says anything",
+}
+
+
+@rule("INI106", Severity.WARNING, practice="weight-initialization", not_for=NO_CONSTANT_GUESS)
 def bad_initial_loss(
     losses: Losses,
     run: Run | None,
@@ -79,8 +88,6 @@ def _gone(steps: Steps | None, limit: float, soon: int) -> bool:
 def _check(loss: Loss, losses: Losses, run: Run | None) -> None:
     if run is not None and run.pretrained:
         raise NotApplicable("the weights were loaded")
-    if run is not None and run.family != "supervised":
-        raise NotApplicable(f"no constant guess to compare with in training of the family {run.family}")
     if loss.terms > 1 or len(losses.all) > 1:
         raise NotApplicable("several losses are added")
     if not loss.plain or loss.reduction != "mean":

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Layer, Layers, Optimizers, Run, Weights
 from dnndoctor.rule import rule
+from dnndoctor.rules.chains import each_chain
 from dnndoctor.rules.naming import attribute
 from dnndoctor.rules.weight_initialization.scale import off_scale
 
@@ -50,6 +51,21 @@ def forward_variance_drift(
     """
     if run is not None and run.pretrained:
         raise NotApplicable("the weights were loaded")
+    yield from each_chain(
+        layers, lambda chain: _judged(chain, weights, optimizers, fall, adaptive_fall, growth, factor)
+    )
+
+
+def _judged(
+    layers: Layers,
+    weights: Weights | None,
+    optimizers: Optimizers | None,
+    fall: float,
+    adaptive_fall: float,
+    growth: float,
+    factor: float,
+) -> Iterator[Finding]:
+    """The layers of one chain."""
     hidden = layers.hidden
     if len(hidden) < 2:
         raise NotApplicable("fewer than two hidden layers")

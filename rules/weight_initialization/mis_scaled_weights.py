@@ -1,8 +1,10 @@
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Activations, Layers, Run, Weights
 from dnndoctor.rule import rule
+from dnndoctor.rules.chains import each_chain
 from dnndoctor.rules.naming import attribute
 from dnndoctor.rules.weight_initialization.scale import Scaled, off_scale
 
@@ -49,16 +51,38 @@ def mis_scaled_weights(
     """
     if run is not None and run.pretrained:
         raise NotApplicable("the weights were loaded")
-    off = off_scale(layers, weights, factor)
+    if not any(each.drawn for each in weights.parameters):
+        raise NotExamined("the weights were not seen before the first step")
+    limits = _Limits(factor, signal_high, signal_low, saturated, overflow, lost)
+    yield from each_chain(layers, lambda chain: _judged(chain, weights, activations, limits))
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    factor: float
+    signal_high: float
+    signal_low: float
+    saturated: float
+    overflow: float
+    lost: float
+
+
+def _judged(layers: Layers, weights: Weights, activations: Activations | None, at: _Limits) -> Iterator[Finding]:
+    """The layers of one chain."""
+    off = off_scale(layers, weights, at.factor)
     large = [each for each in off if each.ratio > 1]
     small = [each for each in off if each.ratio < 1 and not each.layer.output]
     source = (activations.input_unit_std if activations else None) or 1.0
     flat = _saturated(activations, large)
     first = next((each.unit_std for each in layers.hidden if each.unit_std), source)
     highest = max((each.layer.unit_std or 0.0 for each in large), default=0.0) / source
-    if large and (flat > saturated or highest > signal_high):
-        signal = Evidence("saturated share", flat, saturated) if flat > saturated else _relative(highest, signal_high)
-        grave = flat > 0.80 or highest > overflow
+    if large and (flat > at.saturated or highest > at.signal_high):
+        signal = (
+            Evidence("saturated share", flat, at.saturated)
+            if flat > at.saturated
+            else _relative(highest, at.signal_high)
+        )
+        grave = flat > 0.80 or highest > at.overflow
         yield from _findings(large, "large", signal, grave)
         return
     if not any(each.unit_std for each in layers.affine):
@@ -67,8 +91,8 @@ def mis_scaled_weights(
         return
     lowest = min((each.layer.unit_std for each in small if each.layer.unit_std is not None), default=source)
     lowest /= max(source, first)
-    if small and lowest < signal_low and len(layers.hidden) > 1:
-        yield from _findings(small, "small", _relative(lowest, signal_low), lowest < lost)
+    if small and lowest < at.signal_low and len(layers.hidden) > 1:
+        yield from _findings(small, "small", _relative(lowest, at.signal_low), lowest < at.lost)
 
 
 def _relative(figure: float, expected: float) -> Evidence:

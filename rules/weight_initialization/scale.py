@@ -59,6 +59,7 @@ def _exempt(layer: Layer, weight: Parameter) -> bool:
         weight.kind != "weight"
         or weight.loaded
         or weight.parametrized
+        or not weight.drawn
         or weight.constant
         or not weight.trainable
         or weight.size < FEWEST_WEIGHTS

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Layer, Layers, Parameter, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.naming import attribute
@@ -40,6 +40,8 @@ def symmetric_weights(layers: Layers, weights: Weights, *, fewest_inputs: int = 
     ]
     if not judged:
         raise NotApplicable("no layer with more than one unit and input")
+    if not any(weight.drawn for _, weight in judged):
+        raise NotExamined("the weights were not seen before the first step")
     same = [(layer, weight) for layer, weight in judged if weight.identical_rows or weight.constant]
     found = [(layer, weight) for layer, weight in same if not _sound(layer, weight, alone=len(same) == 1)]
     lines: dict[object, list[tuple[Layer, Parameter]]] = {}

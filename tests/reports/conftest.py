@@ -14,6 +14,10 @@ from dnndoctor.measurements import (
     Activations,
     ActivationStatistics,
     BatchSweep,
+    FoundLoader,
+    FoundLoss,
+    FoundModel,
+    FoundOptimizer,
     Gradients,
     Layer,
     Layers,
@@ -24,6 +28,7 @@ from dnndoctor.measurements import (
     ParameterGradient,
     Run,
     Steps,
+    TrainingLoop,
     Weights,
 )
 from dnndoctor.rule import Rule, rule
@@ -217,9 +222,29 @@ DIFF = """\
 """
 
 
-def diagnosis(rules: list[Rule], seen: dict[type, Any], target: Target, notes: tuple[str, ...] = ()) -> Diagnosis:
+LOOP = TrainingLoop(
+    "fine-tuning",
+    "weights were loaded before the first step",
+    (
+        FoundModel("net", "Net", 21_450, 650, Location("train.py", 19, 9)),
+        FoundModel("teacher", "Net", 21_450, 0, Location("train.py", 18, 9)),
+    ),
+    (FoundOptimizer("SGD", 0.5, 50, ("net",), Location("train.py", 20, 13)),),
+    (FoundLoader("Digits", "training", 64, 2, Location("train.py", 21, 10)),),
+    (FoundLoss("cross_entropy", Location("train.py", 25, 9)), FoundLoss("expression", Location("train.py", 26, 9))),
+)
+
+
+def diagnosis(
+    rules: list[Rule],
+    seen: dict[type, Any],
+    target: Target,
+    notes: tuple[str, ...] = (),
+    loop: TrainingLoop | None = None,
+    log: str | None = None,
+) -> Diagnosis:
     phases = {"start": 2.1, "observe": 1.4, "learning-rate": 3.8, "batch-size": 1.3}
-    facts = RunFacts("cpu", 50, 9.1, ".dnndoctor/train.dnnrec", phases, notes)
+    facts = RunFacts("cpu", 50, 9.1, ".dnndoctor/train.dnnrec", phases, notes, loop, log)
     return diagnose(target, facts, seen, judge(seen, rules))
 
 
@@ -233,7 +258,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sick() -> Diagnosis:
     notes = ("the rates were compared on the same 20 batches",)
-    return diagnosis(sick_rules(), measurements(), Target("train.py", ("--epochs", "3")), notes)
+    target = Target("train.py", ("--epochs", "3"))
+    return diagnosis(sick_rules(), measurements(), target, notes, LOOP, ".dnndoctor/train.log")
 
 
 @pytest.fixture(scope="session")
@@ -266,4 +292,14 @@ def hostile() -> Diagnosis:
         yielding("INI102", "mis_scaled_weights", practice, Severity.ERROR, {"a": Layers}, found),
         yielding("LOS101", "softmax", "loss", Severity.ERROR, {}, NotExamined(HOSTILE)),
     ]
-    return diagnosis(rules, seen, Target(HOSTILE, (HOSTILE,), outcome=Outcome.PARTLY, reason=HOSTILE), (HOSTILE,))
+    place = Location(HOSTILE, 1)
+    loop = TrainingLoop(
+        "gan",
+        HOSTILE,
+        (FoundModel(HOSTILE, HOSTILE, 1, 1, place),),
+        (FoundOptimizer(HOSTILE, float("nan"), 1, (HOSTILE,), place),),
+        (FoundLoader(HOSTILE, "evaluation", None, 0, place),),
+        (FoundLoss(HOSTILE, place),),
+    )
+    target = Target(HOSTILE, (HOSTILE,), outcome=Outcome.PARTLY, reason=HOSTILE)
+    return diagnosis(rules, seen, target, (HOSTILE,), loop, HOSTILE)

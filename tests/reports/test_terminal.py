@@ -56,7 +56,8 @@ def test_prose_stays_within_the_width(sick: Diagnosis, columns: int) -> None:
 
 def test_concise_has_one_line_per_finding_and_the_summary(sick: Diagnosis) -> None:
     lines = terminal.concise(sick).splitlines()
-    assert len(lines) == len(sick.findings) + 1
+    assert len(lines) == len(sick.findings) + 2
+    assert lines[-1] == "The program's own output: .dnndoctor/train.log"
     assert lines[0].startswith("train.py:11:13: INI102 [warning] the weights of layers.0")
 
 

@@ -61,7 +61,7 @@ def test_a_steady_rise_passes(gradients: Make) -> None:
 
 
 def test_ten_steps_are_needed(gradients: Make) -> None:
-    assert judge(gradients(norm=[*[1.0] * 9, 1e6])).state is State.NOT_APPLICABLE
+    assert judge(gradients(norm=[*[1.0] * 9, 1e6])).state is State.NOT_EXAMINED
 
 
 @pytest.mark.parametrize("facts", [{"scaled": True}, {"clipped": True}])
