@@ -67,7 +67,7 @@ def _cancels(each: Parameter, weights: Weights) -> bool:
     """Whether a bias has no gradient though its weight has: the loss is blind to a shift there, as in a Wasserstein
     critic, before a norm or in a difference of two outputs. Nothing cuts it off."""
     module, _, name = each.name.rpartition(".")
-    if each.cut_by is not None or each.kind != "bias" or not name.startswith("bias"):
+    if each.kind != "bias" or not name.startswith("bias"):
         return False
     beside = weights.named(".".join(filter(None, (module, name.replace("bias", "weight", 1)))))
     return beside is not None and beside.received_gradient
