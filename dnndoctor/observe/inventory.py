@@ -32,10 +32,13 @@ class Inventory:
             self._loaded[parameter] = True
             self._initial.pop(parameter, None)
 
-    def note_initial(self, parameters: list[torch.Tensor]) -> None:
-        """Take the statistics of parameters before the first step; of those without values yet, later."""
+    def note_initial(self, parameters: list[torch.Tensor], anew: bool = False) -> None:
+        """Take the statistics of parameters before the first step; of those without values yet, later.
+
+        ``anew``: also of those that have them, since a script may initialise after it has tried the model once.
+        """
         for parameter in parameters:
-            if parameter not in self._initial and readable(parameter) and parameter.numel():
+            if (anew or parameter not in self._initial) and readable(parameter) and parameter.numel():
                 self._initial[parameter] = _first_values(parameter)
 
     def initial(self, parameter: torch.Tensor) -> dict[str, Any]:

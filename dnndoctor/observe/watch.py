@@ -51,6 +51,7 @@ class Watch:
         self.by_hand = ByHand()
         self.thread = threading.get_ident()  # the one that trains
         self.inside_backward = False
+        self.evaluated_already = False  # a closure, in this step
         self.forward = ForwardWatch(self._module_now, self._met, self.fail)
         self.signs = Signs(self)
         self.forward.note = self.signs.see
@@ -411,6 +412,7 @@ class Watch:
 
     def _end_step(self, facts: steps.OptimizerFacts) -> None:
         loss = sum(float(each) for each in self.losses) if self.losses else math.nan
+        unseen = not self.losses
         self.losses.clear()
         self.unscaled.clear()
         self.step_losses.append(loss)
@@ -434,7 +436,7 @@ class Watch:
             },
         )
         if self.deep:
-            if not math.isfinite(loss):
+            if not math.isfinite(loss) and not unseen:
                 self._look_for_non_finite("loss")
             self._write_watched(self.forward.step)
         self.step += 1

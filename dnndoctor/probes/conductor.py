@@ -18,7 +18,7 @@ from dnndoctor.observe.by_hand import is_look, is_update
 from dnndoctor.observe.loaders import LoaderFacts, ServedIterator
 from dnndoctor.observe.source import caller
 from dnndoctor.observe.steps import OptimizerFacts
-from dnndoctor.observe.watch import Watch
+from dnndoctor.observe.watch import STEPS_WITHOUT_LEAD, Watch
 from dnndoctor.probes.batch_size import BatchSizeProbe
 from dnndoctor.probes.learning_rate import LearningRateProbe, RateSetter
 from dnndoctor.probes.snapshot import Snapshot
@@ -92,6 +92,7 @@ class Conductor:
         self._target = steps  # grows where another model is trained later on
         self._kinds: set[Any] = set()  # of optimizer and parameters that were swept
         self._swept = False
+        self._alone = 0  # steps of other optimizers since the lead's last one
         self._over = False  # the sweep has all that it wanted
         self._between_steps = False  # it began as a batch was asked for
         self.leave: Callable[[str], NoReturn] | None = None  # ends the process, where raising cannot
@@ -143,12 +144,22 @@ class Conductor:
             self._setter.put_back(optimizer)
             if optimizer is self.lead:
                 self._after_trial_step()
+            else:
+                self._count_alone()
         elif self.watch.observing:
             lead = self.lead
             self.watch.after_step(optimizer)
             if optimizer is self.lead:
                 self._after_lead_step(promoted=lead is not optimizer and lead is not None)
         self._look_at_the_clock()
+
+    def _count_alone(self) -> None:
+        """In a trial another optimizer steps: with the lead, or because the lead's training is over."""
+        self._alone += 1
+        if self._alone > STEPS_WITHOUT_LEAD and self._probe is not None and not self._encores:
+            self._probe.stop()
+            self._end_sweep()
+            self._after_sweep()
 
     def _after_lead_step(self, promoted: bool) -> None:
         if self.phase == "evaluate":
@@ -179,6 +190,7 @@ class Conductor:
         """Backward runs on these losses."""
         if self.watch.by_hand.pending:
             self.begin_pass()
+        self._look_at_the_clock()
         (self._losses if self.probing else self.watch.losses).extend(values)
 
     def after_backward(self, roots: list[torch.Tensor]) -> None:
@@ -453,6 +465,7 @@ class Conductor:
 
     def _after_trial_step(self) -> None:
         assert self._probe is not None
+        self._alone = 0
         loss = sum(float(each) for each in self._losses) if self._losses else math.nan
         self._losses.clear()
         now = time.perf_counter()

@@ -73,9 +73,7 @@ def _note_construction(installed: Installed, watch: Watch) -> None:
         watch.built_at_step[one] = watch.step
         if watch.observing and not watch.step:
             watch.forward.engage(watch.deep)
-            parameters = [p for group in one.param_groups for p in group["params"]]
-            watch.inventory.note_initial(parameters)
-            watch.name_loose(parameters)
+            watch.name_loose([p for group in one.param_groups for p in group["params"]])
 
     def loader_built(one: Any) -> None:
         watch.loaders.built.setdefault(one, caller(one))
@@ -98,9 +96,9 @@ def _hook_modules(installed: Installed, watch: Watch, conductor: Conductor) -> N
         if not watch.stack and not watch.inside_backward:
             if torch.is_grad_enabled():
                 conductor.begin_pass()
-                was = watch.deep and watch.observing
+                was = watch.deep and watch.observing and not watch.evaluated_already
                 if watch.observing and not watch.step:
-                    watch.inventory.note_initial(list(module.parameters()))
+                    watch.inventory.note_initial(list(module.parameters()), anew=not watch.backward_seen)
             else:
                 conductor.note_evaluation()
         if watch.observing or watch.passes_in_trials > 0:
@@ -183,9 +181,13 @@ def _watched_closure(
         nonlocal evaluations
         evaluations += 1
         first = evaluations == 1
+        watch.evaluated_already = not first
         watch.forward.engage(first and watch.deep and watch.observing)
-        result = closure(*args, **kwargs)
-        watch.forward.release()
+        try:
+            result = closure(*args, **kwargs)
+        finally:
+            watch.evaluated_already = False
+            watch.forward.release()
         if first:
             ready(optimizer)
         else:
@@ -204,7 +206,9 @@ def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> 
 
     def run(tensors: list[torch.Tensor], go: Callable[[], Any]) -> Any:
         # Under a TorchFunctionMode Tensor.backward dispatches to itself.
-        if watch.inside_backward or threading.get_ident() != watch.thread or transformed():
+        if watch.inside_backward or transformed():
+            return go()
+        if threading.get_ident() != watch.thread and not conductor.adopt_thread():
             return go()
         watch.inside_backward = True
         forward = watch.forward
