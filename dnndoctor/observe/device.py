@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 
@@ -40,3 +42,13 @@ def peak_bytes() -> float | None:
 def free_bytes() -> float | None:
     """Free memory of the accelerator, in bytes; None on the CPU."""
     return float(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None
+
+
+def peak_resident_bytes() -> int | None:
+    """The largest resident set that this process has had, in bytes; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -7,6 +7,7 @@ nothing until it is switched on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -164,6 +165,10 @@ class ForwardWatch(TorchFunctionMode):
     def take_back(self, kept: tuple[Any, ...]) -> None:
         """Go on from what was put aside."""
         self.step, self._count, self._made = kept
+
+    def output_bytes(self) -> int:
+        """What the outputs of all operations of a pass take together, in bytes; an upper bound of the activations."""
+        return sum(4 * math.prod(each.shape) for each in self.operations)
 
     def maker(self, tensor: torch.Tensor) -> int | None:
         """The operation of this step that made the tensor."""

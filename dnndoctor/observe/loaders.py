@@ -14,9 +14,11 @@ from torch.utils.data import IterableDataset, SequentialSampler
 from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
+from dnndoctor.observe import device
 
 KEPT_BATCHES = 48
-KEPT_BYTES = 256 * 2**20
+KEPT_BYTES = 32 * 2**20
+KEPT_SHARE = 0.08  # of what the process takes, where that is more
 
 
 @dataclass
@@ -37,7 +39,9 @@ class LoaderFacts:
 
     def keep(self, batch: Any) -> None:
         """Keep a copy of the batch for paired trials, within bounds."""
-        if len(self.kept) >= KEPT_BATCHES or self.kept_bytes > KEPT_BYTES:
+        if len(self.kept) >= KEPT_BATCHES or self.kept_bytes > max(
+            KEPT_BYTES, KEPT_SHARE * (device.peak_resident_bytes() or 0)
+        ):
             return
         copy = tree_map(_copy, batch)
         self.kept_bytes += sum(t.nbytes for t in tree_leaves(copy) if isinstance(t, torch.Tensor))

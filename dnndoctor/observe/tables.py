@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from dnndoctor.observe import device
 from dnndoctor.observe.arguments import argument
 from dnndoctor.observe.inventory import parameter_rows
 
@@ -38,7 +38,7 @@ def write(watch: Watch) -> None:
         backward_location=watch.backward_location,
         operations_complete=watch.forward.complete,
         device=_device(watch),
-        peak_bytes=_peak_resident(),
+        peak_bytes=device.peak_resident_bytes(),
         signs=watch.signs.facts(),
         loop=watch.found.facts(watch),
     )
@@ -63,16 +63,6 @@ def _device(watch: Watch) -> str:
         for parameter in each.parameters():
             return str(parameter.device.type)
     return "cpu"
-
-
-def _peak_resident() -> int | None:
-    """The largest resident set that this process has had, in bytes; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _clearing_row(watch: Watch, facts: OptimizerFacts) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from dnndoctor.observe import device
 
 LARGEST = 1024
 REPEATS = 3
+CPU_SHARE = 0.2
 GAIN = 1.1  # a size counts as faster when it brings this much; repeats of one size spread 1.06 to 1.55
 
 
@@ -42,7 +43,10 @@ class BatchSizeProbe:
         user_size: int,
         step_seconds: float,
         accumulation: int,
+        output_bytes: int = 0,
     ) -> None:
+        """``output_bytes``: of all operations of a pass at the user's size."""
+        self._output_bytes = output_bytes
         self._calls = calls
         self._size = user_size
         self._step_seconds = step_seconds
@@ -102,8 +106,14 @@ class BatchSizeProbe:
         return total
 
     def _room_for(self, size: int) -> bool:
-        """60 % of the free memory is the limit; peak memory grows at most in proportion to the size."""
+        """60 % of the free memory is the limit; peak memory grows at most in proportion to the size.
+
+        On the CPU, whose memory others use too: a fifth of what the process has taken so far, in addition.
+        """
         free = device.free_bytes()
+        resident = device.peak_resident_bytes()
+        if free is None and resident is not None:
+            return self._output_bytes * (size / self._size - 1) < CPU_SHARE * resident
         measured = [p for p in self.points if p.peak is not None]
         if free is None or not measured:
             return True

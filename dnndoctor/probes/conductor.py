@@ -428,7 +428,7 @@ class Conductor:
             watch.writer.put("probe", {"name": "learning-rate", "facts": {"missing": reason}})
             self._after_sweep()
             return
-        self._before = self._snapshot()
+        self._before = self._snapshot(take=True)
         self._setter = RateSetter(facts.optimizer)
         rate = facts.peak_rate
         self._probe = LearningRateProbe(rate, facts.name, budget)
@@ -518,8 +518,8 @@ class Conductor:
         self.watch.writer.put("probe", {"name": "learning-rate", "facts": facts or {"missing": missing}})
 
     def _after_sweep(self) -> None:
-        self._measure_batch_sizes()
         self._start = None
+        self._measure_batch_sizes()
         if self.watch.step >= self._target or self.watch.non_finite:
             self._look_for_evaluation()
         else:
@@ -538,8 +538,8 @@ class Conductor:
             watch.writer.put("probe", {"name": "batch-size", "facts": {"missing": reason}})
             return
         seconds = self._unwatched_step()
-        probe = BatchSizeProbe(calls, size, seconds, watch.accumulation())
-        keep, observing = self._snapshot(), watch.observing
+        probe = BatchSizeProbe(calls, size, seconds, watch.accumulation(), watch.forward.output_bytes())
+        keep, observing = self._snapshot(buffers_only=True), watch.observing
         watch.observing = False
         watch.inside_backward = True  # the probe's own backward is none of the loop's
         self._mode(active=False)
@@ -602,7 +602,10 @@ class Conductor:
     def _training_loaders(self) -> list[LoaderFacts]:
         return [each for each in self.watch.loaders.all if each.steps > 0]
 
-    def _snapshot(self, extra: list[torch.optim.Optimizer] | None = None) -> Snapshot:
+    def _snapshot(
+        self, extra: list[torch.optim.Optimizer] | None = None, *, take: bool = False, buffers_only: bool = False
+    ) -> Snapshot:
+        """``extra``: the start of the trials, whose gradients nobody needs."""
         watch = self.watch
         optimizers = [each.optimizer for each in watch.optimizers]
         known = set(map(id, optimizers))
@@ -611,7 +614,14 @@ class Conductor:
             known = set(map(id, optimizers))
             optimizers += [each for each in watch.optimizer_built if id(each) not in known]
         roots = {id(m): m for m in (*watch.modules.tops, *watch.root_inputs)}
-        return Snapshot(roots.values(), optimizers, [*watch.schedulers, *watch.scalers])
+        return Snapshot(
+            roots.values(),
+            optimizers,
+            [*watch.schedulers, *watch.scalers],
+            gradients=extra is None,
+            take=take,
+            buffers_only=buffers_only,
+        )
 
     def _mode(self, active: bool) -> None:
         forward = self.watch.forward

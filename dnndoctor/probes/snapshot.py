@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from dnndoctor.observe.transforms import readable
+
 
 class RandomState:
     """The random streams of Python, numpy, torch and the accelerator."""
@@ -33,7 +35,10 @@ class RandomState:
 class Snapshot:
     """Parameters, buffers, gradients, optimizers, schedulers, scalers and random streams.
 
-    ``restore`` copies into the very tensors that were there, so that whoever holds one keeps it.
+    ``restore`` copies into the very tensors that were there, so that whoever holds one keeps it. ``gradients``: keep
+    their values too, which the start of a trial has no use for. ``buffers_only``: of the modules, for a probe that
+    steps nothing. ``take``: keep the optimizers' own state tensors and no copies, and leave them without; trials that
+    begin from another snapshot make their own.
     """
 
     def __init__(
@@ -41,33 +46,46 @@ class Snapshot:
         modules: Iterable[nn.Module],
         optimizers: Iterable[torch.optim.Optimizer],
         stateful: Iterable[Any] = (),
+        *,
+        gradients: bool = True,
+        buffers_only: bool = False,
+        take: bool = False,
     ) -> None:
-        self._optimizers = list(optimizers)
+        self._optimizers = [] if buffers_only else list(optimizers)
         tensors: dict[int, torch.Tensor] = {}
+        holders: dict[int, torch.Tensor] = {}
         for module in modules:
-            for each in (*module.parameters(), *module.buffers()):
-                tensors[id(each)] = each
+            tensors.update((id(each), each) for each in module.buffers())
+            holders.update((id(each), each) for each in module.parameters())
+        if not buffers_only:
+            tensors.update(holders)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 tensors.update((id(p), p) for p in group["params"])
-        self._tensors = [(each, each.detach().clone()) for each in tensors.values() if not each.is_meta]
-        self._grads = [(each, each.grad, _clone(each.grad)) for each, _ in self._tensors if each.requires_grad]
-        self._states = [_optimizer_state(each) for each in self._optimizers]
+        self._tensors = [(each, each.detach().clone()) for each in tensors.values() if readable(each)]
+        leaves = [each for each in {**holders, **tensors}.values() if readable(each) and each.requires_grad]
+        self._grads = [(each, each.grad, _clone(each.grad) if gradients else None) for each in leaves]
+        self._states = [_optimizer_state(each, take) for each in self._optimizers]
+        for optimizer in self._optimizers if take else ():
+            optimizer.state.clear()
         self._groups = [[_settings(group) for group in each.param_groups] for each in self._optimizers]
         self._stateful = [(each, copy.deepcopy(each.state_dict())) for each in stateful]
         self.random = RandomState()
 
-    def restore(self) -> None:
-        """Put everything back."""
+    def restore(self, fresh: bool = False) -> None:
+        """Put everything back.
+
+        ``fresh``: the optimizers' state into new tensors, not into those that were there.
+        """
         with torch.no_grad():
+            for optimizer, state in zip(self._optimizers, self._states, strict=True):
+                _restore_state(optimizer, state, fresh=fresh)
             for tensor, value in self._tensors:
                 tensor.data.copy_(value)
-            for tensor, grad, value in self._grads:
-                if grad is not None and value is not None:
-                    grad.data = value.clone()
-                tensor.grad = grad
-            for optimizer, state in zip(self._optimizers, self._states, strict=True):
-                _restore_state(optimizer, state)
+            for leaf, grad, kept in self._grads:
+                if grad is not None and kept is not None:
+                    _put_back(grad, kept)
+                leaf.grad = grad
         for each, state_dict in self._stateful:
             each.load_state_dict(copy.deepcopy(state_dict))
         for optimizer, groups in zip(self._optimizers, self._groups, strict=True):
@@ -77,11 +95,18 @@ class Snapshot:
     def begin_trial(self) -> None:
         """As ``restore``, but with gradients as a loop finds them at its start: none, or zeros where it keeps them."""
         kept = [(tensor, tensor.grad) for tensor, _, _ in self._grads]
-        self.restore()
+        self.restore(fresh=True)
         for tensor, grad in kept:
             if grad is not None:
                 grad.detach_().zero_()
             tensor.grad = grad
+
+
+def _put_back(grad: torch.Tensor, value: torch.Tensor) -> None:
+    if grad.layout is torch.strided and grad.shape == value.shape:
+        grad.data.copy_(value)
+    else:
+        grad.data = value.clone()
 
 
 def _clone(value: Any) -> Any:
@@ -92,25 +117,35 @@ def _settings(group: dict[str, Any]) -> dict[str, Any]:
     return {key: _clone(value) for key, value in group.items() if key != "params"}
 
 
-def _optimizer_state(optimizer: torch.optim.Optimizer) -> dict[Any, dict[str, tuple[Any, Any]]]:
+State = dict[Any, dict[str, tuple[Any, Any]]]
+
+
+def _optimizer_state(optimizer: torch.optim.Optimizer, take: bool) -> State:
+    """By parameter and key the value that is there, and a copy; None for the copy if the value itself is taken."""
     return {
-        parameter: {key: (value, _clone(value)) for key, value in state.items()}
+        parameter: {
+            key: (value, None if take and isinstance(value, torch.Tensor) else _clone(value))
+            for key, value in state.items()
+        }
         for parameter, state in optimizer.state.items()
         if isinstance(state, dict)
     }
 
 
-def _restore_state(optimizer: torch.optim.Optimizer, state: dict[Any, dict[str, tuple[Any, Any]]]) -> None:
+def _restore_state(optimizer: torch.optim.Optimizer, state: State, fresh: bool) -> None:
     optimizer.state.clear()
     for parameter, entries in state.items():
-        restored = {}
-        for key, (original, value) in entries.items():
-            if isinstance(original, torch.Tensor):
-                original.data.copy_(value)
-                restored[key] = original
-            else:
-                restored[key] = copy.deepcopy(value)
-        optimizer.state[parameter] = restored
+        optimizer.state[parameter] = {key: _entry(*pair, fresh) for key, pair in entries.items()}
+
+
+def _entry(original: Any, value: Any, fresh: bool) -> Any:
+    if not isinstance(original, torch.Tensor):
+        return copy.deepcopy(value)
+    if fresh:
+        return (original if value is None else value).detach().clone()
+    if value is not None:
+        original.data.copy_(value)
+    return original
 
 
 def _restore_groups(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any]]) -> None:
