@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,8 @@ MS_BIND, MS_REC, MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
 CAPABILITY_VERSION_3 = 0x20080522
 # Never under an overlay: a system without them as they are does not work.
 SYSTEM = ("/", "/dev", "/etc", "/proc", "/run", "/sys", "/tmp", "/usr", "/var")  # noqa: S108 - named to be left alone
+
+SHARED = "layers.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,21 @@ _active = Layers()
 def active() -> Layers:
     """What this process stands on."""
     return _active
+
+
+def share(scratch: str) -> None:
+    """Tell the processes that this one starts what they stand on, too."""
+    told = {"folders": _active.folders, "through": _active.through, "user_namespace": _active.user_namespace}
+    with open(os.path.join(scratch, SHARED), "w", encoding="utf-8") as file:
+        json.dump(told, file)
+
+
+def inherit(scratch: str) -> None:
+    """In such a process: know it."""
+    global _active
+    with open(os.path.join(scratch, SHARED), encoding="utf-8") as file:
+        told = json.load(file)
+    _active = Layers(tuple(told["folders"]), tuple(told["through"]), told["user_namespace"])
 
 
 def enter_overlay(cwd: str, extra_dirs: Iterable[str], scratch: str) -> bool:
