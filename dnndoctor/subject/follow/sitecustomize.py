@@ -49,9 +49,10 @@ def begin() -> None:
 def run_theirs() -> None:
     """The module of this name that ours stands in front of."""
     sys.path[:] = [each for each in sys.path if os.path.abspath(each or os.curdir) != HERE]
-    del sys.modules["sitecustomize"]
+    ours = sys.modules.pop("sitecustomize")
     with contextlib.suppress(ImportError):
         import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
+    sys.modules.setdefault("sitecustomize", ours)  # the import of ours, which is under way, looks for it
 
 
 if os.environ.get("DNNDOCTOR_JOB") and os.environ.get("DNNDOCTOR_FOLLOW") != "0":
