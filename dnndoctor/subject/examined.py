@@ -24,11 +24,11 @@ from dnndoctor.subject.recorder import copied
 
 if TYPE_CHECKING:
     from dnndoctor.recording.writer import Writer
+    from dnndoctor.subject.installed import Installed
     from dnndoctor.subject.reporter import Reporter
 
 SWALLOWED_SECONDS = 2.0  # after our Stop was raised: what has not come out by then was caught
 LATE_SECONDS = 1.5  # after the deadline: the step that runs now will not end in time
-_install: Callable[[Watch, Conductor], Any] = hooks.install
 
 
 class Examined:
@@ -49,7 +49,7 @@ class Examined:
             self.watch, steps=job.steps, probes=job.probes, deadline=job.deadline - 1.0, report=self._report
         )
         self._tell = tell
-        self._installed: Any = None
+        self._installed: Installed | None = None
         self._retired = False
         self.over: Ending | None = None  # the script itself has ended so; what runs now is ours, or an encore
         self._leaving = threading.Lock()
@@ -57,7 +57,7 @@ class Examined:
 
     def install(self) -> None:
         """Begin to watch."""
-        self._installed = _install(self.watch, self.conductor)
+        self._installed = hooks.install(self.watch, self.conductor)
         self.conductor.leave = self.leave
         self.conductor.leaves_at_once = not self.own
         if hasattr(torch.compiler, "set_stance"):

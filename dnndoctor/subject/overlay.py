@@ -93,12 +93,30 @@ def enter_overlay(cwd: str, extra_dirs: Iterable[str], scratch: str) -> bool:
     return False
 
 
-def mend_renames() -> None:
-    """Without privilege an overlay refuses (EXDEV) to rename a folder of its lower layer: copy it, as ``mv`` does."""
-    if not _active.user_namespace:
-        return
-    for name in ("rename", "replace"):
-        setattr(os, name, _copying(getattr(os, name)))
+def mend() -> None:
+    """What an overlay refuses and a plain folder allows.
+
+    Without privilege (EXDEV) to rename a folder of its lower layer: it is copied, as ``mv`` does. And (EBUSY) to remove
+    the very folder that it lies over: that is left, empty, as if it were gone.
+    """
+    if _active.user_namespace:
+        for name in ("rename", "replace"):
+            setattr(os, name, _copying(getattr(os, name)))
+    if _active.folders:
+        os.rmdir = _sparing(os.rmdir)
+        os.supports_dir_fd.add(os.rmdir)
+
+
+def _sparing(rmdir: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(rmdir)
+    def remove(path: Any, *, dir_fd: int | None = None) -> None:
+        try:
+            rmdir(path, dir_fd=dir_fd)
+        except OSError as error:
+            if error.errno != errno.EBUSY or dir_fd is not None or _real(path) not in _active.folders:
+                raise
+
+    return remove
 
 
 def _copying(rename: Callable[..., None]) -> Callable[..., None]:
