@@ -62,7 +62,7 @@ def locate(target: str, *, as_module: bool = False, root: Path | None = None) ->
     if path.exists():
         check_script(path)
         return _inside_package(path, root) or script(target)
-    found = _function(target, root) or _module(target, root) or _console_script(target, root)
+    found = _function(target, root) or _console_script(target, root) or _module(target, root)
     if found is None:
         check_script(path)  # says that there is none, and what comes near
         raise AssertionError

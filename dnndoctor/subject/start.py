@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import importlib.util
 import os
@@ -64,7 +65,7 @@ def found(program: Program) -> Any:
 def _call(program: Program) -> Any:
     """As the script does that an installation makes for a console entry point."""
     main = types.ModuleType("__main__")
-    main.__dict__["__builtins__"] = __builtins__
+    main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
     value: Callable[[], Any] = found(program)
     result = value()
@@ -78,8 +79,10 @@ def _main_module(file: str) -> types.ModuleType:
     module.__file__ = file
     module.__loader__ = SourceFileLoader("__main__", file)
     module.__spec__ = None
-    module.__dict__["__builtins__"] = __builtins__
+    module.__dict__["__builtins__"] = builtins
     module.__dict__["__cached__"] = None
+    if "__annotations__" in vars(sys.modules["__main__"]):  # from Python 3.14 on there is none until it is asked for
+        module.__dict__["__annotations__"] = {}
     sys.modules["__main__"] = module
     return module
 
