@@ -82,7 +82,7 @@ def _main_module(file: str) -> types.ModuleType:
     module.__dict__["__builtins__"] = builtins
     module.__dict__["__cached__"] = None
     if "__annotations__" in vars(sys.modules["__main__"]):  # from Python 3.14 on there is none until it is asked for
-        module.__dict__["__annotations__"] = {}
+        module.__annotations__ = {}
     sys.modules["__main__"] = module
     return module
 
