@@ -73,9 +73,9 @@ def _examine(job: Job, report: Reporter, job_file: str, bare: Collection[str]) -
         torch.manual_seed(job.seed)
     start.uncover(job.program.first, Path(job.program.path).stem, bare)
     random, surroundings = RandomState(), start.Surroundings()
-    ending = _run(job, examined)
-    if ending.kind == "finished" and not ending.code and not examined.watch.step and not examined.led_elsewhere:
-        ending = _by_hand(ending) if examined.watch.backward_seen else _train_model_file(examined.conductor, writer)
+    ending, model = _run(job, examined)
+    if ending.kind == "finished" and not examined.watch.step and not examined.led_elsewhere:
+        ending = _without_steps(job, examined, ending, model)
     if not examined.watch.step and launches:
         ending = msgspec.structs.replace(ending, launched=launches[-1])
     examined.over = ending
@@ -85,24 +85,25 @@ def _examine(job: Job, report: Reporter, job_file: str, bare: Collection[str]) -
         random.restore()
         surroundings.restore()
         conductor.begin_encore()
-        if _run(job, examined).kind != "finished":
+        if _run(job, examined)[0].kind != "finished":
             break
     examined.end(ending)
     examined.out()
 
 
-def _run(job: Job, examined: Examined) -> Ending:
-    """Until the program is over, with all that it does not leave behind."""
+def _run(job: Job, examined: Examined) -> tuple[Ending, Any]:
+    """Until the program is over, with all that it does not leave behind; and the model, if that is all there is."""
     pid = os.getpid()
-    ending = _run_program(job, examined.conductor)
+    ending, model = _run_program(job, examined.conductor)
     if os.getpid() != pid:
         _end_of_fork(examined, ending)
-    if ending.kind == "finished" and not examined.watch.step:
+    watch = examined.watch
+    if ending.kind == "finished" and model is None and (not watch.step or watch.thread != threading.get_ident()):
         _wait_for_others(examined)
     stopping = examined.conductor.stopping
     if stopping is not None and ending.kind in ("finished", "exit"):
-        return Ending(kind=stopping)  # it caught our Stop and went on
-    return ending
+        return Ending(kind=stopping), None  # it caught our Stop and went on
+    return ending, model
 
 
 def _end_of_fork(examined: Examined, ending: Ending) -> None:
@@ -126,20 +127,22 @@ def _wait_for_others(examined: Examined) -> None:
         time.sleep(0.05)
 
 
-def _run_program(job: Job, conductor: Any) -> Ending:
+def _run_program(job: Job, conductor: Any) -> tuple[Ending, Any]:
     from dnndoctor.probes.conductor import Stop
 
+    model = None
     try:
-        start.run(job.program, job.args)
+        model = start.run(job.program, job.args)
+        ending = Ending(kind="finished")
     except Stop as stop:
-        return Ending(kind=str(stop))
+        ending = Ending(kind=str(stop))
     except KeyboardInterrupt:
-        return Ending(kind="interrupted", message="interrupted")
+        ending = Ending(kind="interrupted", message="interrupted")
     except SystemExit as leave:
-        return _left(leave, conductor)
+        ending = _left(leave, conductor)
     except BaseException as error:  # noqa: BLE001 - whatever the script raises is an ending
-        return exception(error, job.script, conductor)
-    return Ending(kind="finished")
+        ending = exception(error, job.script, conductor)
+    return ending, model
 
 
 def _left(leave: SystemExit, conductor: Any) -> Ending:
@@ -161,14 +164,23 @@ def _by_hand(ending: Ending) -> Ending:
     return msgspec.structs.replace(ending, message=message)
 
 
-def _train_model_file(conductor: Any, writer: Any) -> Ending:
+def _without_steps(job: Job, examined: Examined, ending: Ending, model: Any) -> Ending:
     """The script made no step: perhaps it only defines a model and its data."""
+    if model is not None:
+        names = {**vars(sys.modules[job.program.module]), "model": model}
+    elif examined.watch.backward_seen:
+        return _by_hand(ending)
+    else:
+        names = vars(sys.modules["__main__"])
+    return _train_model_file(names, job, examined.conductor, examined.watch.writer)
+
+
+def _train_model_file(names: dict[str, Any], job: Job, conductor: Any, writer: Any) -> Ending:
     from dnndoctor.probes.conductor import Stop
     from dnndoctor.subject.model_file import ModelFile
 
-    module = sys.modules["__main__"]
     try:
-        found = ModelFile(vars(module))
+        found = ModelFile(names)
         if not found.complete:
             return Ending(kind="finished")
         writer.run(kind="model", notes=found.chosen)
@@ -177,7 +189,7 @@ def _train_model_file(conductor: Any, writer: Any) -> Ending:
         writer.run(notes=found.chosen)
         return Ending(kind=str(stop))
     except BaseException as error:  # noqa: BLE001 - whatever the model raises is an ending
-        return exception(error, str(module.__file__), conductor)
+        return exception(error, job.script, conductor)
     return Ending(kind="finished")
 
 

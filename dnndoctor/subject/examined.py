@@ -111,6 +111,7 @@ class Examined:
     def retire(self) -> None:
         """This process is not the examined one: leave torch as it was."""
         self._retired = True
+        self.conductor.watch_only("another process is examined")
         self.watch.observing = self.watch.deep = self.watch.forward.active = False
         if self._installed is not None:
             self._installed.remove()
@@ -149,6 +150,8 @@ class Examined:
 
     def leave(self, kind: str) -> NoReturn:
         """End this process in the middle of the script."""
+        if self._retired:
+            self._exit(0)
         self.end(Ending(kind=kind))
         self.out()
 
@@ -209,9 +212,13 @@ class Examined:
 
     def _watch_time(self) -> None:
         stopped = 0.0
-        while not self._retired and not self._leaving.locked():
+        while True:
             time.sleep(0.1)
             now = time.monotonic()
+            if not _alive(self.job.parent):
+                self._exit(1)  # nobody is left to put the disk back after what we would do now
+            if self._retired or self._leaving.locked():
+                continue
             if self.conductor.stopping is not None and self.over is None:
                 stopped = stopped or now
                 if now > stopped + SWALLOWED_SECONDS and (self.leads or self.own):
@@ -229,10 +236,21 @@ class Examined:
                 self.conductor.end_encores()
             self.watch.flush()
         with contextlib.suppress(Exception):
-            self.watch.writer.run(phases=self.conductor.phases, ending=ending.kind)
+            wall = time.monotonic() - self.began
+            self.watch.writer.run(wall_seconds=wall, phases=self.conductor.phases, ending=ending.kind)
             self.watch.writer.commit()
         self._tell.end(msgspec.structs.replace(ending, steps=self.watch.step))
         self._exit(0)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it may have become somebody else's
+        return True
+    return True
 
 
 def run_facts(job: Job) -> dict[str, Any]:

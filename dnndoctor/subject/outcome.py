@@ -119,7 +119,8 @@ def _silent(happened: Happened) -> str:
         return f"the script crashed ({signal_in_words(-happened.code)}){_when(happened)}"
     if happened.code == 0:
         return f"the script ended its process at once (os._exit, or another program in its place){_when(happened)}"
-    return f"the script's process ended with exit code {happened.code}{_when(happened)}"
+    last = f": {happened.output[-1]}" if happened.output else ""
+    return f"the script's process ended with exit code {happened.code}{_when(happened)}{last}"
 
 
 def _killed(happened: Happened) -> str:

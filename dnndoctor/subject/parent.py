@@ -28,13 +28,19 @@ if TYPE_CHECKING:
 OnProgress = Callable[[str, int, int, float], None]
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 # -P keeps the working directory off sys.path; our own folder comes last, so that it never hides a module of the user's.
-# Signal 9 at the parent's death (prctl 1): a parent that is killed leaves no training running.
+# Signal 9 at the parent's death (prctl 1): a parent that is killed leaves no training running. And where memory runs
+# out, the child is to be killed for it, and not whatever else works on the machine.
 BOOTSTRAP = """
 import sys
 bare = set(sys.modules)
 import ctypes, importlib.util
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        pass
 root, job = sys.argv[1:3]
 if importlib.util.find_spec("dnndoctor") is None:
     sys.path.append(root)
@@ -98,6 +104,7 @@ def run_subject(
         recording=os.path.abspath(recording),
         scratch=os.path.realpath(scratch),
         progress=os.path.join(os.path.realpath(scratch), "progress"),
+        parent=os.getpid(),
         deadline=time.monotonic() + budget,
         steps=steps,
         probes=probes,
@@ -122,12 +129,17 @@ class _Examination:
     def result(self) -> SubjectResult:
         kills = process.out_of_memory_kills() or 0
         code, clean = self._attempt({})
-        ending = self._watcher.ending
-        if ending and ending.wants_world and not self._stop and time.monotonic() < self._job.deadline:
+        if self._wants_world() and not self._stop and time.monotonic() < self._job.deadline:
             self._notes.append(world.NOTE)
             _empty(self._job.scratch)
             code, clean = self._attempt(world.environment())
         return self._judged(code, clean, (process.out_of_memory_kills() or 0) - kills)
+
+    def _wants_world(self) -> bool:
+        ending = self._watcher.ending
+        if ending is None or self._watcher.steps:
+            return False
+        return ending.wants_world or (ending.kind in ("exit", "exception") and world.is_told(tail(_log(self._job))))
 
     def _attempt(self, variables: Mapping[str, str]) -> tuple[int, Cleaning]:
         job, watcher, clean = self._job, self._watcher, Cleaning()
@@ -149,6 +161,7 @@ class _Examination:
         job_file = os.path.join(job.scratch, "job.json")
         Path(job_file).write_bytes(msgspec.json.encode(job))
         environment = {**trackers.environment(job.scratch), **variables}
+        environment.pop("DNNDOCTOR_JOB", None)  # a check within a check is followed by its own parent
         try:
             arguments = [*self._command, job_file]
             child = process.start(arguments, cwd=job.cwd, environment=environment, output=pump.writing)

@@ -14,8 +14,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     ``recording``: path of the SQLite file that the child writes. ``scratch``: a folder of ours, outside of the
     working directory, thrown away at the end. ``progress``: path of the named pipe that takes the progress lines.
-    ``deadline``: ``time.monotonic()`` of the parent (one clock for all processes of a machine) by which the child
-    stops by itself.
+    ``parent``: the process that waits for the child. ``deadline``: ``time.monotonic()`` of the parent (one clock for
+    all processes of a machine) by which the child stops by itself.
     """
 
     program: Program
@@ -24,6 +24,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     recording: str
     scratch: str
     progress: str
+    parent: int
     deadline: float
     steps: int = 50
     probes: bool = True

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from dnndoctor.subject.program import Program
 
@@ -36,7 +36,10 @@ class Surroundings:
 
 
 def run(program: Program, args: Sequence[str]) -> Any:
-    """Run it to its end as ``__main__``; whatever it raises comes out. A function's own result is given."""
+    """Run it to its end as ``__main__``; whatever it raises comes out.
+
+    Gives the model that a function target stands for or builds: there is no program to run in that case.
+    """
     sys.argv = [program.argv0, *args]
     sys.path.insert(0, program.first)
     if program.start == "function":
@@ -54,8 +57,7 @@ def run(program: Program, args: Sequence[str]) -> Any:
     return None
 
 
-def found(program: Program) -> Any:
-    """What the name of a function target stands for; its module is imported."""
+def _found(program: Program) -> Any:
     value: Any = importlib.import_module(program.module)
     for name in program.function.split("."):
         value = getattr(value, name)
@@ -63,15 +65,22 @@ def found(program: Program) -> Any:
 
 
 def _call(program: Program) -> Any:
-    """As the script does that an installation makes for a console entry point."""
+    """As the script does that an installation makes for a console entry point; a model is not called."""
     main = types.ModuleType("__main__")
     main.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = main
-    value: Callable[[], Any] = found(program)
-    result = value()
-    if result is None or isinstance(result, int | str):
-        sys.exit(result)
-    return result
+    value = _found(program)
+    result = value if _is_model(value) else value()
+    if _is_model(result):
+        return result
+    sys.exit(result)
+
+
+def _is_model(value: Any) -> bool:
+    modules = sys.modules.get("torch.nn")
+    if modules is None:
+        return False
+    return isinstance(value, modules.Module) or (isinstance(value, type) and issubclass(value, modules.Module))
 
 
 def _main_module(file: str) -> types.ModuleType:

@@ -9,7 +9,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 NOTE = (
@@ -17,6 +17,7 @@ NOTE = (
     "(RANK=0, WORLD_SIZE=1, LOCAL_RANK=0)"
 )
 _NAMED = re.compile(rf"\b({'|'.join(NAMES)})\b")
+_MISSING = re.compile(rf"KeyError: '({'|'.join(NAMES)})'|environment variable ({'|'.join(NAMES)}) expected")
 _TOLD = re.compile(r"torchrun|torch\.distributed\.(launch|run)\b|[Pp]rocess group has not been initialized")
 
 
@@ -29,10 +30,20 @@ def environment() -> dict[str, str]:
     return {**values, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
+def is_told(lines: Iterable[str], inherited: Mapping[str, str] | None = None) -> bool:
+    """Whether a program that reports its own exceptions printed that these variables are missing."""
+    known = os.environ if inherited is None else inherited
+    return not _complete(known) and any(_MISSING.search(each) for each in lines)
+
+
+def _complete(known: Mapping[str, str]) -> bool:
+    return all(name in known for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+
+
 def is_wanted(error: BaseException, inherited: Mapping[str, str] | None = None) -> bool:
     """Whether a script that broke off before its first step did so for want of these variables."""
     known = os.environ if inherited is None else inherited
-    if all(name in known for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")):
+    if _complete(known):
         return False
     text = str(error)
     if isinstance(error, KeyError | ValueError) and _NAMED.search(text):

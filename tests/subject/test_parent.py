@@ -240,7 +240,8 @@ def test_keep_files(run: Run, work: Path) -> None:
 def test_no_stack_trace_where_the_child_cannot_start(run: Run) -> None:
     result = run("raise RuntimeError('ours')")
     assert result.outcome is Outcome.NOT
-    assert result.reason == "the script's process ended with exit code 1 before the first optimizer step"
+    told = "the script's process ended with exit code 1 before the first optimizer step: RuntimeError: ours"
+    assert result.reason == told
 
 
 def test_parent_imports_no_torch() -> None:
