@@ -10,9 +10,10 @@ import time
 from collections import deque
 
 KEPT_BYTES = 1 << 20  # of the beginning, and of the end
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 16  # larger ones cost a mapping of memory each
 F_SETPIPE_SZ = 1031
 PIPE_BYTES = 1 << 20
+REST_SECONDS = 0.01
 
 
 class BoundedLog:
@@ -83,5 +84,9 @@ class Pump:
                 if not chunk:
                     return
                 self._log.write(chunk)
+                if len(chunk) < PIPE_BYTES // 16 and self._until is None:
+                    time.sleep(
+                        REST_SECONDS
+                    )  # let the pipe fill: a program that writes byte by byte is not woken for each
             elif self._until is not None:
                 return  # somebody whom we could not end holds the pipe open
