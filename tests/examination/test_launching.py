@@ -152,18 +152,11 @@ def test_a_crooked_folder_with_modules_named_like_ours(launch: Launch) -> None:
     examined(launch("runs [a b] ü/statistics.py", "--rate", "0.5", files=files))
 
 
-def test_a_function_and_its_exception_after_the_probes(launch: Launch) -> None:
-    source = LOOP + "\ndef main():\n    try:\n        train()\n    finally:\n        raise RuntimeError('disk full')\n"
+def test_a_function_that_breaks_after_the_examination(launch: Launch) -> None:
+    source = LOOP.replace("print", "raise RuntimeError") + "def main():\n    train(60)\n"
     found = launch("package.train:main", files={"package/train.py": source})
     examined(found)
     assert found.target.kind == "function"
-
-
-def test_what_breaks_after_the_examination_is_a_note(launch: Launch) -> None:
-    # The evaluation that follows the watched steps is what it breaks in.
-    source = LOOP.replace("print", "raise RuntimeError") + "train(60)"
-    found = launch("train.py", files={"train.py": source})
-    examined(found)
     assert noted(found, "after the examination was through the script raised RuntimeError: ('trained', 60)")
 
 
