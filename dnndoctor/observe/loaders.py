@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.data import IterableDataset, SequentialSampler
+from torch.utils.data import BatchSampler, IterableDataset, SequentialSampler
 from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
@@ -54,15 +54,15 @@ class LoaderFacts:
         loader = self.loader
         dataset = getattr(loader, "dataset", None)
         iterable = isinstance(dataset, IterableDataset)
-        sampler = getattr(loader, "sampler", None)
+        sampler = order_of(loader)
         return {
-            "batch_size": getattr(loader, "batch_size", None),
+            "batch_size": batch_size_of(loader),
             "sampler": type(sampler).__name__,
             "sequential": isinstance(sampler, SequentialSampler) and not iterable and _plain_batches(loader),
             "iterable": iterable,
             "workers": int(getattr(loader, "num_workers", 0)),
             "pin_memory": bool(getattr(loader, "pin_memory", False)),
-            "drop_last": bool(getattr(loader, "drop_last", False)),
+            "drop_last": bool(getattr(loader, "drop_last", False) or getattr(_batches_of(loader), "drop_last", False)),
             "dataset": type(dataset).__name__,
             "length": None if iterable else _length(dataset),
             "steps": self.steps,
@@ -79,6 +79,12 @@ class Loaders:
         self.current: LoaderFacts | None = None
         self.built: MutableMapping[Any, Location | None] = WeakIdKeyDictionary()
         self.seconds = 0.0
+
+    def note(self, loader: Any, location: Location | None) -> None:
+        """Remember where a loader was built; one that a library re-makes from the user's is located at theirs."""
+        order = order_of(loader)
+        theirs = [each for each in list(self.built) if order is not None and order_of(each) is order]
+        self.built.setdefault(loader, self.built[theirs[0]] if theirs else location)
 
     def of(self, loader: Any) -> LoaderFacts:
         """The facts of this loader, made at first sight."""
@@ -160,9 +166,28 @@ def _length(dataset: Any) -> int | None:
         return None
 
 
+def _batches_of(loader: Any) -> Any:
+    """What puts samples together to batches, whether given as ``batch_sampler`` or as ``sampler``."""
+    own = getattr(loader, "batch_sampler", None)
+    return getattr(loader, "sampler", None) if own is None else own
+
+
+def order_of(loader: Any) -> Any:
+    """The sampler that decides the order: with a ``batch_sampler``, the loader's own one is a default nobody uses."""
+    batches = _batches_of(loader)
+    return getattr(batches, "sampler", batches) if isinstance(batches, BatchSampler) else batches
+
+
+def batch_size_of(loader: Any) -> int | None:
+    """Samples per batch, as far as the loader or its batch sampler knows."""
+    size = getattr(loader, "batch_size", None)
+    size = getattr(_batches_of(loader), "batch_size", None) if size is None else size
+    return size if isinstance(size, int) else None
+
+
 def _plain_batches(loader: Any) -> bool:
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    return batch_sampler is None or type(batch_sampler) is torch.utils.data.BatchSampler
+    batches = _batches_of(loader)
+    return not isinstance(batches, BatchSampler) or type(batches) is BatchSampler
 
 
 def iterating(

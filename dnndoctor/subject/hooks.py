@@ -78,7 +78,7 @@ def _note_construction(installed: Installed, watch: Watch) -> None:
             watch.name_loose(parameters)
 
     def loader_built(one: Any) -> None:
-        watch.loaders.built.setdefault(one, caller(one))
+        watch.loaders.note(one, caller(one))
 
     _after_init(installed, watch, nn.Module, lambda one: watch.modules.note(one, caller(one)))
     _after_init(installed, watch, Optimizer, optimizer_built)
