@@ -34,6 +34,7 @@ class LoaderFacts:
     position: int = 0
     since_step: int = 0  # batches fetched since the last optimizer step
     ended: bool = False  # and since then it came to its end
+    evaluated: bool = False  # and since then a pass without gradients took its batch
 
     def keep(self, batch: Any) -> None:
         """Keep a copy of the batch for paired trials, within bounds."""
@@ -112,12 +113,13 @@ class Loaders:
     def step(self) -> None:
         """The lead optimizer has stepped: on these batches it trained.
 
-        Several loaders may be drawn from side by side. One that was passed whole between two steps evaluated.
+        Several loaders may be drawn from side by side. One that was passed whole between two steps evaluated; a loop
+        that counts its batches asks for no end, and is known by its passes.
         """
         for each in self.all:
-            if each is self.current or (0 < each.since_step <= 2 and not each.ended):
+            if each is self.current or (0 < each.since_step <= 2 and not each.ended and not each.evaluated):
                 each.steps += 1
-            each.since_step, each.ended = 0, False
+            each.since_step, each.ended, each.evaluated = 0, False, False
 
 
 class ServedIterator:

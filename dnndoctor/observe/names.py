@@ -70,6 +70,9 @@ class Modules:
 
     def index(self, *roots: nn.Module) -> None:
         """Find the models among all living modules, and give every module its path."""
+        # Held as one of these, a loss that is built anew in every step would live for ever.
+        self.tops = [each for each in self.tops if next(each.parameters(), None) is not None]
+        self._order = [each for each in self._order if each() is not None]
         living = [module for each in self._order if (module := each()) is not None]
         living += [each for each in roots if each not in self._built]
         inner = {id(child) for module in living for child in module.children()}

@@ -189,6 +189,8 @@ class Watch:
             return
         gradients = torch.is_grad_enabled()
         loader = self.loaders.current.index if self.loaders.current else None
+        if self.loaders.current and not gradients:
+            self.loaders.current.evaluated = True
         held = self._held()
         trainable = any(p.requires_grad and (not held or id(p) in held) for p in module.parameters())
         where = caller()

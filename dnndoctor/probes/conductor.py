@@ -584,7 +584,7 @@ class Conductor:
             return facts.replay()
         if iterator.exhausted or (iterator.served >= EVALUATION_BATCHES and not self._encores):
             raise StopIteration
-        return next(iterator.inner)
+        return self.watch.loaders.fetch(facts, iterator.inner)
 
     def _training_loaders(self) -> list[LoaderFacts]:
         return [each for each in self.watch.loaders.all if each.steps > 0]
