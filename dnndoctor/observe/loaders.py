@@ -131,6 +131,7 @@ class ServedIterator:
         self.facts = facts
         self.exhausted = False
         self.served = 0
+        self.backwards_before = 0  # of the whole watch, when the first batch was asked for
         self._make = make
         self._inner: Iterator[Any] | None = make() if now else None
         self._serve = serve
