@@ -121,7 +121,7 @@ class Watch:
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A call that is inside of no other: of a model, or of a part whose model's ``forward`` was called directly."""
-        if self.modules.top(module) is not module:
+        if self.modules.top(module) is not module and self.modules.stale:
             self.modules.index(module)
         top = self.modules.top(module)
         if top is module:
