@@ -14,7 +14,7 @@ from dnndoctor import __version__
 from dnndoctor.config import NO_HTML, ConfigError, FailOn, OutputFormat, Settings
 from dnndoctor.families import FAMILIES
 from dnndoctor.select import Selection
-from dnndoctor.workspace import BadInput, check_recording, check_script, check_workspace, check_writable, write
+from dnndoctor.workspace import BadInput, check_recording, check_workspace, check_writable, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,8 +38,10 @@ app = typer.Typer(
     epilog="Exit codes: 0 nothing found at or above --fail-on, 1 findings, 2 wrong usage or not examined.",
 )
 
-Target = Annotated[str, typer.Argument(help="A training script.", show_default=False)]
+_TARGET = "A training script, a folder with __main__.py, package.module or module:function."
+Target = Annotated[str, typer.Argument(help=_TARGET, show_default=False)]
 Arguments = Annotated[list[str] | None, typer.Argument(help="Its arguments, after --.", show_default=False)]
+Module = Annotated[bool, typer.Option("-m", help="TARGET is a module's name, as for python -m.")]
 Recording = Annotated[str, typer.Argument(help="A recording (*.dnnrec).", show_default=False)]
 RuleName = Annotated[str, typer.Argument(help="Code or name.", show_default=False)]
 
@@ -82,6 +84,7 @@ def front(context: typer.Context, version: Version = False) -> None:
 def check(
     target: Target,
     args: Arguments = None,
+    module: Module = False,
     output_format: Format = None,
     output_file: File = None,
     html: Html = None,
@@ -100,6 +103,7 @@ def check(
 ) -> None:
     """Examine a training script: run it, unmodified, for a few steps and judge what was measured."""
     from dnndoctor.progress import shown
+    from dnndoctor.subject.program import locate
 
     settings = _settings(
         _overrides(select, ignore, extend_select),
@@ -115,13 +119,13 @@ def check(
         keep_files=keep_files,
         family=family,
     )
-    check_script(Path(target))
+    program = locate(target, as_module=module)
     _check_outputs(settings)
     check_workspace(Path(settings.root))
     from dnndoctor.examination import examine
 
     with shown(quiet=quiet) as on_progress:
-        diagnosis = examine(target, args or (), settings, on_progress=on_progress)
+        diagnosis = examine(program, args or (), settings, on_progress=on_progress)
     raise typer.Exit(_deliver(diagnosis, settings, quiet))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
+import tokenize
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from dnndoctor.recording.reader import Rows, read
 from dnndoctor.registry import load_rules
 from dnndoctor.select import chosen
 from dnndoctor.subject.parent import SubjectResult, run_subject
+from dnndoctor.subject.program import Program
 from dnndoctor.suppress import suppress_results
 from dnndoctor.workspace import new_recording
 
@@ -26,14 +28,14 @@ OnProgress = Callable[[str, int, int, float], None]
 
 
 def examine(
-    script: str, args: Sequence[str], settings: Settings, *, on_progress: OnProgress | None = None
+    program: Program, args: Sequence[str], settings: Settings, *, on_progress: OnProgress | None = None
 ) -> Diagnosis:
-    """Run the script in a child process for as long as the budget allows, and judge what was recorded until then."""
+    """Run the program in a child process for as long as the budget allows, and judge what was recorded until then."""
     root = Path(settings.root).resolve()
     with tempfile.TemporaryDirectory(prefix="dnndoctor-", ignore_cleanup_errors=True) as scratch:
         written = Path(scratch, "recording.dnnrec")
         result = run_subject(
-            script,
+            program,
             tuple(args),
             cwd=str(root),
             scratch=scratch,
@@ -46,12 +48,13 @@ def examine(
             keep_files=settings.keep_files,
             on_progress=on_progress,
         )
-        recording = _keep(written, root, script)
-    target = Target(script, tuple(args), "script", result.outcome, result.reason)
+        recording = _keep(Path(result.recording), root, program.path)
+        log = _keep_log(Path(result.log), recording)
+    target = Target(program.path, tuple(args), program.kind, result.outcome, result.reason)
     if recording is None:
         reason = result.reason or "nothing was recorded"
         return _diagnosis(target, Rows({}), settings, None, _notes(result), Missing(reason))
-    return _diagnosis(target, read(recording), settings, recording, _notes(result), None)
+    return _diagnosis(target, read(recording), settings, recording, _notes(result), None, log)
 
 
 def rediagnose(recording: Path, settings: Settings) -> Diagnosis:
@@ -73,6 +76,7 @@ def _diagnosis(
     recording: Path | None,
     notes: tuple[str, ...],
     missing: Missing | None,
+    log: Path | None = None,
 ) -> Diagnosis:
     root = Path(settings.root).resolve()
     measurements = assemble(rows, settings.family)
@@ -94,6 +98,7 @@ def _diagnosis(
         phases=rows.run.get("phases") or {},
         notes=(*notes, *kept.unused),
         loop=loop,
+        log=_relative(log, root),
     )
     return diagnose(target, run, measurements, kept.results)
 
@@ -118,10 +123,20 @@ def _keep(written: Path, root: Path, script: str) -> Path | None:
     return kept
 
 
+def _keep_log(written: Path, recording: Path | None) -> Path | None:
+    """What the program printed, beside its recording."""
+    if recording is None or not written.exists() or not written.stat().st_size:
+        return None
+    kept = recording.with_suffix(".log")
+    shutil.copyfile(written, kept)
+    return kept
+
+
 def _source(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        with tokenize.open(path) as file:  # in the encoding that it declares
+            return file.read()
+    except (OSError, UnicodeDecodeError, SyntaxError):
         return None
 
 

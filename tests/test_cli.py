@@ -20,6 +20,7 @@ from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose
 from dnndoctor.findings import Finding, Location, Severity
 from dnndoctor.registry import load_rules
 from dnndoctor.rule import Result, State
+from dnndoctor.subject.program import Program, script
 
 Said = tuple[int, str, str]
 Run = Callable[..., Said]
@@ -45,10 +46,12 @@ class StandIn(SimpleNamespace):
     """Takes the place of ``dnndoctor.examination`` and notes what it was asked."""
 
     gives: Diagnosis
-    asked: list[tuple[str, tuple[str, ...], Settings]]
+    asked: list[tuple[str | Program, tuple[str, ...], Settings]]
 
-    def examine(self, script: str, args: Sequence[str], settings: Settings, *, on_progress: Any = None) -> Diagnosis:
-        self.asked.append((script, tuple(args), settings))
+    def examine(
+        self, program: Program, args: Sequence[str], settings: Settings, *, on_progress: Any = None
+    ) -> Diagnosis:
+        self.asked.append((program, tuple(args), settings))
         if on_progress is not None:
             on_progress("start", 0, 0, 120.0)
             on_progress("observe", 1, 50, 119.0)
@@ -159,8 +162,8 @@ def test_options_and_arguments_reach_the_examination(run: Run, stand_in: StandIn
         *("--select", "INI,LRN", "--select", "SHU101", "--ignore", "INI101", "--extend-select", "training-data"),
         *("--html", "none", "train.py", "--", "--steps", "3", "--help"),
     )
-    [(script, args, settings)] = stand_in.asked
-    assert (script, args) == ("train.py", ("--steps", "3", "--help"))
+    [(program, args, settings)] = stand_in.asked
+    assert (program, args) == (script("train.py"), ("--steps", "3", "--help"))
     assert (settings.budget, settings.steps, settings.seed, settings.family) == (30.0, 9, 4, "gan")
     assert (settings.probes, settings.keep_files, settings.html) == (False, True, "none")
     assert settings.overrides.select == ("INI", "LRN", "SHU101")
@@ -191,7 +194,7 @@ def test_the_report_goes_to_the_file(run: Run, stand_in: StandIn) -> None:
     ("args", "line"),
     [
         (("check", "trian.py"), "trian.py: no such file; nearest: train.py"),
-        (("check", "."), ".: is a directory; name the training script in it"),
+        (("check", "."), ".: is a directory without __main__.py; name the training script in it"),
         (("check", "broken.py"), "broken.py:2:5: syntax error: '(' was never closed"),
         (("check", "null.py"), "null.py: "),
         (("check", "a.ipynb"), "a.ipynb: is a notebook"),

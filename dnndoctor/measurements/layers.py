@@ -17,8 +17,9 @@ class Layer:
 
     ``activation`` is the function that its output goes through before the next layer ("relu", "sigmoid",
     ... or None), ``normalized`` says that a norm layer stands between it and the next, ``residual`` that its
-    output is added to a skip path, ``gate`` that its output multiplies another one. ``output`` marks a layer
-    whose result reaches the loss with no further layer, ``first`` one that nothing weighted precedes.
+    output is added to a skip path, ``branch`` that it lies beside one, ``gate`` that its output multiplies
+    another one. ``output`` marks a layer whose result reaches the loss with no further layer, ``first`` one that
+    nothing weighted precedes.
     ``flops_share`` is its part of all layers' multiply-adds, 0 to 1.
 
     ``unit_std`` is the standard deviation across the batch of one unit's pre-activation, median over units,
@@ -38,6 +39,7 @@ class Layer:
     activation: str | None = None
     normalized: bool = False
     residual: bool = False
+    branch: bool = False
     gate: bool = False
     first: bool = False
     output: bool = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import math
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -10,19 +12,58 @@ from dnndoctor.findings import Location
 from dnndoctor.observe.source import absolute
 
 
-def argument(call: Location | None, name: str, position: int | None = None) -> Location | None:
-    """Where the call at this place is given the argument ``name`` (or its positional form); None if it is not."""
-    if call is None:
+def argument(call: Location | None, name: str) -> Location | None:
+    """Where the call at this place is given the argument ``name``; None if it is not."""
+    node = _call_at(call)
+    return None if call is None or node is None else _keyword(call.file, node, name)
+
+
+def learning_rate(built: Location | None, optimizer: str, rates: Iterable[float]) -> Location | None:
+    """Where the rate of the optimizer that was built at this place is written.
+
+    A library that builds it is given the rate elsewhere: in the only argument of the user's file that can be it.
+    """
+    node = _call_at(built)
+    if built is None or node is None:
         return None
-    for node in _calls(call.file):
-        if node.lineno == call.line and node.col_offset + 1 == call.column:
-            for keyword in node.keywords:
-                if keyword.arg == name:
-                    return Location(call.file, keyword.lineno, keyword.col_offset + 1)
-            if position is not None and len(node.args) > position:
-                found = node.args[position]
-                return Location(call.file, found.lineno, found.col_offset + 1)
-    return None
+    given = _keyword(built.file, node, "lr")
+    if given is not None:
+        return given
+    if node.args and (_called(node) == optimizer or "param" in ast.unparse(node.args[0])):
+        rate = node.args[1] if len(node.args) > 1 else None
+        return None if rate is None else Location(built.file, rate.lineno, rate.col_offset + 1)
+    known = list(rates)
+    found = [
+        each
+        for call in _calls(built.file)
+        for each in call.keywords
+        if each.arg in ("lr", "learning_rate") and _may_be(each.value, known)
+    ]
+    return Location(built.file, found[0].lineno, found[0].col_offset + 1) if len(found) == 1 else None
+
+
+def _may_be(value: ast.expr, rates: list[float]) -> bool:
+    """A variable may hold any rate."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, (int, float)):
+        return any(math.isclose(value.value, rate) for rate in rates)
+    return True
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _call_at(place: Location | None) -> ast.Call | None:
+    if place is None:
+        return None
+    here = (place.line, place.column)
+    return next((each for each in _calls(place.file) if (each.lineno, each.col_offset + 1) == here), None)
+
+
+def _keyword(file: str, call: ast.Call, name: str) -> Location | None:
+    found = next((each for each in call.keywords if each.arg == name), None)
+    return None if found is None else Location(file, found.lineno, found.col_offset + 1)
 
 
 @cache

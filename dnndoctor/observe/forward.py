@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from dnndoctor.findings import Location
 from dnndoctor.observe import sampling
 from dnndoctor.observe.names import operation_name
-from dnndoctor.observe.source import caller
+from dnndoctor.observe.source import caller, is_user_class
 from dnndoctor.observe.transforms import readable, transformed
 from dnndoctor.recording import operations
 
@@ -229,7 +229,7 @@ class ForwardWatch(TorchFunctionMode):
         if len(self.operations) >= MOST_OPERATIONS:
             self.complete = False
             return None
-        library = module is not None and type(module).__module__.startswith("torch.")
+        library = module is not None and not is_user_class(type(module))
         index = len(self.operations)
         self._by_key[key] = index
         self.operations.append(

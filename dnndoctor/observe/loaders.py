@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.data import IterableDataset, SequentialSampler
+from torch.utils.data import BatchSampler, IterableDataset, SequentialSampler
 from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
@@ -36,6 +36,7 @@ class LoaderFacts:
     position: int = 0
     since_step: int = 0  # batches fetched since the last optimizer step
     ended: bool = False  # and since then it came to its end
+    evaluated: bool = False  # and since then a pass without gradients took its batch
 
     def keep(self, batch: Any) -> None:
         """Keep a copy of the batch for paired trials, within bounds."""
@@ -58,15 +59,15 @@ class LoaderFacts:
         loader = self.loader
         dataset = getattr(loader, "dataset", None)
         iterable = isinstance(dataset, IterableDataset)
-        sampler = getattr(loader, "sampler", None)
+        sampler = order_of(loader)
         return {
-            "batch_size": getattr(loader, "batch_size", None),
+            "batch_size": batch_size_of(loader),
             "sampler": type(sampler).__name__,
             "sequential": isinstance(sampler, SequentialSampler) and not iterable and _plain_batches(loader),
             "iterable": iterable,
             "workers": int(getattr(loader, "num_workers", 0)),
             "pin_memory": bool(getattr(loader, "pin_memory", False)),
-            "drop_last": bool(getattr(loader, "drop_last", False)),
+            "drop_last": bool(getattr(loader, "drop_last", False) or getattr(_batches_of(loader), "drop_last", False)),
             "dataset": type(dataset).__name__,
             "length": None if iterable else _length(dataset),
             "steps": self.steps,
@@ -83,6 +84,12 @@ class Loaders:
         self.current: LoaderFacts | None = None
         self.built: MutableMapping[Any, Location | None] = WeakIdKeyDictionary()
         self.seconds = 0.0
+
+    def note(self, loader: Any, location: Location | None) -> None:
+        """Remember where a loader was built; one that a library re-makes from the user's is located at theirs."""
+        order = order_of(loader)
+        theirs = [each for each in list(self.built) if order is not None and order_of(each) is order]
+        self.built.setdefault(loader, self.built[theirs[0]] if theirs else location)
 
     def of(self, loader: Any) -> LoaderFacts:
         """The facts of this loader, made at first sight."""
@@ -110,12 +117,13 @@ class Loaders:
     def step(self) -> None:
         """The lead optimizer has stepped: on these batches it trained.
 
-        Several loaders may be drawn from side by side. One that was passed whole between two steps evaluated.
+        Several loaders may be drawn from side by side. One that was passed whole between two steps evaluated; a loop
+        that counts its batches asks for no end, and is known by its passes.
         """
         for each in self.all:
-            if each is self.current or (0 < each.since_step <= 2 and not each.ended):
+            if each is self.current or (0 < each.since_step <= 2 and not each.ended and not each.evaluated):
                 each.steps += 1
-            each.since_step, each.ended = 0, False
+            each.since_step, each.ended, each.evaluated = 0, False, False
 
 
 class ServedIterator:
@@ -127,6 +135,7 @@ class ServedIterator:
         self.facts = facts
         self.exhausted = False
         self.served = 0
+        self.backwards_before = 0  # of the whole watch, when the first batch was asked for
         self._make = make
         self._inner: Iterator[Any] | None = make() if now else None
         self._serve = serve
@@ -164,9 +173,28 @@ def _length(dataset: Any) -> int | None:
         return None
 
 
+def _batches_of(loader: Any) -> Any:
+    """What puts samples together to batches, whether given as ``batch_sampler`` or as ``sampler``."""
+    own = getattr(loader, "batch_sampler", None)
+    return getattr(loader, "sampler", None) if own is None else own
+
+
+def order_of(loader: Any) -> Any:
+    """The sampler that decides the order: with a ``batch_sampler``, the loader's own one is a default nobody uses."""
+    batches = _batches_of(loader)
+    return getattr(batches, "sampler", batches) if isinstance(batches, BatchSampler) else batches
+
+
+def batch_size_of(loader: Any) -> int | None:
+    """Samples per batch, as far as the loader or its batch sampler knows."""
+    size = getattr(loader, "batch_size", None)
+    size = getattr(_batches_of(loader), "batch_size", None) if size is None else size
+    return size if isinstance(size, int) else None
+
+
 def _plain_batches(loader: Any) -> bool:
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    return batch_sampler is None or type(batch_sampler) is torch.utils.data.BatchSampler
+    batches = _batches_of(loader)
+    return not isinstance(batches, BatchSampler) or type(batches) is BatchSampler
 
 
 def iterating(

@@ -38,12 +38,14 @@ class Modules:
         self._top: MutableMapping[nn.Module, ref[nn.Module]] = WeakIdKeyDictionary()
         self._owner: dict[int, ref[nn.Module]] = {}
         self.tops: list[nn.Module] = []
+        self.stale = True  # modules were built since the last index
 
     def note(self, module: nn.Module, location: Location | None) -> None:
         """Remember where a module was built."""
         if module not in self._built:
             self._order.append(ref(module))
         self._built[module] = location
+        self.stale = True
 
     def path(self, module: nn.Module) -> str:
         """The dotted path below the model; with several models, the model's class name comes first."""
@@ -70,6 +72,9 @@ class Modules:
 
     def index(self, *roots: nn.Module) -> None:
         """Find the models among all living modules, and give every module its path."""
+        # Held as one of these, a loss that is built anew in every step would live for ever.
+        self.tops = [each for each in self.tops if next(each.parameters(), None) is not None]
+        self._order = [each for each in self._order if each() is not None]
         living = [module for each in self._order if (module := each()) is not None]
         living += [each for each in roots if each not in self._built]
         inner = {id(child) for module in living for child in module.children()}
@@ -85,6 +90,7 @@ class Modules:
         for each in roots:
             self._path.setdefault(each, type(each).__name__)
             self._top.setdefault(each, ref(each))
+        self.stale = False
 
     def owner(self, parameter: torch.Tensor) -> nn.Module | None:
         """The module that holds the parameter, as far as ``named_parameters`` met it."""

@@ -34,6 +34,12 @@ def is_user_file(filename: str) -> bool:
     return not os.path.abspath(filename).startswith(_FOREIGN)
 
 
+def is_user_class(cls: type) -> bool:
+    """Whether the user's code defines it; what has no file was typed in or generated, and counts as theirs."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return file is None or is_user_file(file)
+
+
 def caller(inside: object | None = None) -> Location | None:
     """The innermost line of the user's that led here.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dnndoctor.observe import device
-from dnndoctor.observe.arguments import argument
+from dnndoctor.observe.arguments import argument, learning_rate
 from dnndoctor.observe.inventory import parameter_rows
 
 if TYPE_CHECKING:
@@ -93,12 +93,17 @@ def _optimizer_row(facts: OptimizerFacts) -> dict[str, Any]:
             "settings": facts.settings,
             "peak_rate": facts.peak_rate,
             "warming_up": facts.last_rate > facts.first_rate * 1.01,
-            "rate_location": argument(facts.location, "lr", 1),
+            "rate_location": learning_rate(facts.location, facts.name, _base_rates(facts)),
             "scheduler": facts.scheduler,
             "closure": facts.evaluations > 1,
             "parameters": len(facts.held),
         },
     }
+
+
+def _base_rates(facts: OptimizerFacts) -> list[float]:
+    """What may stand in the source: the rate as it was met, at its peak, or before a scheduler took over."""
+    return [*facts.rates, facts.peak_rate, facts.settings.get("initial_lr", facts.peak_rate)]
 
 
 def _loader_row(facts: LoaderFacts) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Watch:
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A call that is inside of no other: of a model, or of a part whose model's ``forward`` was called directly."""
-        if self.modules.top(module) is not module:
+        if self.modules.top(module) is not module and self.modules.stale:
             self.modules.index(module)
         top = self.modules.top(module)
         if top is module:
@@ -190,6 +190,8 @@ class Watch:
             return
         gradients = torch.is_grad_enabled()
         loader = self.loaders.current.index if self.loaders.current else None
+        if self.loaders.current and not gradients:
+            self.loaders.current.evaluated = True
         held = self._held()
         trainable = any(p.requires_grad and (not held or id(p) in held) for p in module.parameters())
         where = caller()

@@ -294,12 +294,16 @@ class Conductor:
             raise StopIteration
         if self.phase == "evaluate":
             self._limit(iterator)
+        if not iterator.served:
+            iterator.backwards_before = self.watch.backwards
         try:
             batch = self.watch.loaders.fetch(facts, iterator.inner)
         except StopIteration:
             iterator.exhausted = facts.ended = True
             self.watch.loaders.current = None
-            if facts in self._training_loaders() and self._may_probe(at_epoch_end=True):
+            # A batch that a library drew ahead is the user's own, and still to be trained on.
+            ahead = iterator.served > self.watch.backwards - iterator.backwards_before
+            if facts in self._training_loaders() and not ahead and self._may_probe(at_epoch_end=True):
                 self._begin_probes()
                 if self.probing:
                     self._between_steps = True
@@ -597,7 +601,7 @@ class Conductor:
             return facts.replay()
         if iterator.exhausted or (iterator.served >= EVALUATION_BATCHES and not self._encores):
             raise StopIteration
-        return next(iterator.inner)
+        return self.watch.loaders.fetch(facts, iterator.inner)
 
     def _training_loaders(self) -> list[LoaderFacts]:
         return [each for each in self.watch.loaders.all if each.steps > 0]

@@ -201,6 +201,18 @@ class Graph:
         """Its output is added to another signal before the next layer."""
         return any(each.name == "add" and len(set(each.inputs)) > 1 for each in self.after(node))
 
+    @cached_property
+    def branches(self) -> frozenset[int]:
+        """Operations within a residual branch: what they give is added to a signal that they descend from."""
+        found: set[int] = set()
+        for node in self.nodes.values():
+            if node.name == "add" and len(set(node.inputs)) == 2:
+                for skip, end in (node.inputs, node.inputs[::-1]):
+                    before = self.ancestors([end])
+                    if skip in before:
+                        found |= before & {each.index for each in self.descendants([skip])} - {skip}
+        return frozenset(found)
+
     def losses(self) -> list[Node]:
         """Loss operations that backward reaches; all, if it is not known where backward began."""
         found = [node for node in self.nodes.values() if node.name in LOSSES]

@@ -51,6 +51,7 @@ def layers(rows: Rows, graph: Graph) -> m.Layers | Missing:
                 activation=graph.activation_of(node),
                 normalized=graph.normalized(node),
                 residual=graph.residual(node),
+                branch=node.index in graph.branches,
                 gate=graph.gates(node) or _feeds_gate(graph, node),
                 first=first,
                 output=graph.is_output(node),

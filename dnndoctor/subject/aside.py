@@ -37,6 +37,7 @@ class Aside:
         self._complete: set[str] = set()
         self._links: dict[tuple[int, int], str] = {}
         self._count = 0
+        self._began = time.monotonic_ns()  # a process that became another program has the same number as before
 
     def before_write(self, path: str) -> None:
         """The content of the file at ``path`` is about to change."""
@@ -125,7 +126,7 @@ class Aside:
 
     def _put_aside(self, path: str, status: os.stat_result, copy: bool) -> str:
         self._count += 1
-        name = f"{os.getpid()}-{self._count}"
+        name = f"{os.getpid()}-{self._began}-{self._count}"
         target = os.path.join(self._account.aside, name)
         if not copy and status.st_size >= LINK_FROM_BYTES and _link(path, target):
             self._links[status.st_dev, status.st_ino] = target

@@ -49,7 +49,7 @@ class Guard:
             self._aside.overlaid(folder)
         os.register_at_fork(after_in_child=self._after_fork)
         native.install(self.before_write)
-        overlay.mend_renames()
+        overlay.mend()
         sys.addaudithook(self._hook)
 
     def before_write(self, path: object) -> None:

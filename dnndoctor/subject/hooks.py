@@ -19,8 +19,9 @@ from torch.optim.optimizer import (
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
+from dnndoctor.findings import Location
 from dnndoctor.observe.loaders import iterating
-from dnndoctor.observe.source import caller
+from dnndoctor.observe.source import caller, is_user_class
 from dnndoctor.observe.transforms import transformed
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.conductor import Conductor
@@ -76,9 +77,14 @@ def _note_construction(installed: Installed, watch: Watch) -> None:
             watch.name_loose([p for group in one.param_groups for p in group["params"]])
 
     def loader_built(one: Any) -> None:
-        watch.loaders.built.setdefault(one, caller(one))
+        watch.loaders.note(one, caller(one))
 
-    _after_init(installed, watch, nn.Module, lambda one: watch.modules.note(one, caller(one)))
+    def module_built(one: nn.Module) -> Location | None:
+        if watch.stack and not is_user_class(type(watch.stack[-1])):
+            return watch.modules.location(watch.stack[-1])  # built anew in every pass, within a library
+        return caller(one)
+
+    _after_init(installed, watch, nn.Module, lambda one: watch.modules.note(one, module_built(one)))
     _after_init(installed, watch, Optimizer, optimizer_built)
     _after_init(installed, watch, LRScheduler, lambda one: watch.schedulers.setdefault(one, None))
     _after_init(installed, watch, torch.amp.GradScaler, lambda one: watch.scalers.setdefault(one, None))

@@ -19,6 +19,7 @@ class AfterImport(MetaPathFinder):
 
     def __init__(self, patches: dict[str, Patch]) -> None:
         self._patches = dict(patches)
+        self._sought: set[str] = set()
 
     def install(self) -> None:
         """Stand in front of the other finders."""
@@ -34,10 +35,14 @@ class AfterImport(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The spec that the other finders give, with our turn after the module's execution."""
-        if fullname not in self._patches:
-            return None
-        others = (each.find_spec(fullname, path, target) for each in sys.meta_path if each is not self)
-        spec = next((each for each in others if each is not None), None)
+        if fullname not in self._patches or fullname in self._sought:
+            return None  # sought already: another finder of this kind asks the others, too
+        self._sought.add(fullname)
+        try:
+            others = (each.find_spec(fullname, path, target) for each in sys.meta_path if each is not self)
+            spec = next((each for each in others if each is not None), None)
+        finally:
+            self._sought.discard(fullname)
         if spec is not None and hasattr(spec.loader, "exec_module"):
             self._follow(fullname, spec)
         return spec

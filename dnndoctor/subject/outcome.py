@@ -49,7 +49,14 @@ def judge(happened: Happened) -> tuple[Outcome, str | None]:
         return _partly(happened), _silent(happened)
     if kind in ("stopped", "finished", "budget"):
         return _orderly(happened, kind)
+    if kind in ("exit", "exception") and happened.steps and "evaluate" in happened.phases:
+        return Outcome.EXAMINED, None  # it broke off after the probes: nothing of the examination is missing
     return _partly(happened), _failed(happened, happened.ending)
+
+
+def told(happened: Happened, ending: Ending) -> str:
+    """In words, how a script broke off."""
+    return _failed(happened, ending)
 
 
 def _orderly(happened: Happened, kind: str) -> tuple[Outcome, str | None]:
@@ -61,8 +68,18 @@ def _orderly(happened: Happened, kind: str) -> tuple[Outcome, str | None]:
         return Outcome.PARTLY, f"the time budget of {happened.budget:g} s ran out{_during(happened)}"
     if not happened.steps:
         said = happened.ending.message if happened.ending else ""
-        return Outcome.NOT, said or NO_STEP.format(script=happened.script)
+        return Outcome.NOT, said or _no_step(happened)
     return Outcome.EXAMINED, None
+
+
+def _no_step(happened: Happened) -> str:
+    launched = happened.ending.launched if happened.ending else ""
+    if launched:
+        return (
+            f"no optimizer step was seen in {happened.script}, nor in what it started ({launched}); "
+            "if that one trains, give it as the target"
+        )
+    return NO_STEP.format(script=happened.script)
 
 
 def _failed(happened: Happened, ending: Ending) -> str:
@@ -74,6 +91,8 @@ def _failed(happened: Happened, ending: Ending) -> str:
     said = ending.message or "an exception"
     if MEMORY.search(ending.message):
         return f"memory ran out{_when(happened)}: {said}{at}"
+    if ending.message.startswith("EOFError: EOF when reading a line"):
+        return f"the script asks for input{at}, and a check has none to give{_when(happened)}; give it by an argument"
     return f"the script raised {said}{at}{_when(happened)}"
 
 
@@ -83,7 +102,7 @@ def _exited(happened: Happened, ending: Ending) -> str:
         asked = usage[-1].split(": error: ", 1)[1]
         return f"the script did not accept its arguments ({asked}); give them after --: {happened.script} -- ARGUMENTS"
     if ending.code == 0:
-        return NO_STEP.format(script=happened.script) if not happened.steps else f"the script ended{_when(happened)}"
+        return _no_step(happened) if not happened.steps else f"the script ended{_when(happened)}"
     said = f" ({ending.message})" if ending.message and not ending.message.startswith("sys.exit(") else ""
     return f"the script ended itself with exit code {ending.code}{said}{_when(happened)}"
 
@@ -100,7 +119,8 @@ def _silent(happened: Happened) -> str:
         return f"the script crashed ({signal_in_words(-happened.code)}){_when(happened)}"
     if happened.code == 0:
         return f"the script ended its process at once (os._exit, or another program in its place){_when(happened)}"
-    return f"the script's process ended with exit code {happened.code}{_when(happened)}"
+    last = f": {happened.output[-1]}" if happened.output else ""
+    return f"the script's process ended with exit code {happened.code}{_when(happened)}{last}"
 
 
 def _killed(happened: Happened) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,8 @@ MS_BIND, MS_REC, MS_SLAVE = 1 << 12, 1 << 14, 1 << 19
 CAPABILITY_VERSION_3 = 0x20080522
 # Never under an overlay: a system without them as they are does not work.
 SYSTEM = ("/", "/dev", "/etc", "/proc", "/run", "/sys", "/tmp", "/usr", "/var")  # noqa: S108 - named to be left alone
+
+SHARED = "layers.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,21 @@ _active = Layers()
 def active() -> Layers:
     """What this process stands on."""
     return _active
+
+
+def share(scratch: str) -> None:
+    """Tell the processes that this one starts what they stand on, too."""
+    told = {"folders": _active.folders, "through": _active.through, "user_namespace": _active.user_namespace}
+    with open(os.path.join(scratch, SHARED), "w", encoding="utf-8") as file:
+        json.dump(told, file)
+
+
+def inherit(scratch: str) -> None:
+    """In such a process: know it."""
+    global _active
+    with open(os.path.join(scratch, SHARED), encoding="utf-8") as file:
+        told = json.load(file)
+    _active = Layers(tuple(told["folders"]), tuple(told["through"]), told["user_namespace"])
 
 
 def enter_overlay(cwd: str, extra_dirs: Iterable[str], scratch: str) -> bool:
@@ -75,12 +93,30 @@ def enter_overlay(cwd: str, extra_dirs: Iterable[str], scratch: str) -> bool:
     return False
 
 
-def mend_renames() -> None:
-    """Without privilege an overlay refuses (EXDEV) to rename a folder of its lower layer: copy it, as ``mv`` does."""
-    if not _active.user_namespace:
-        return
-    for name in ("rename", "replace"):
-        setattr(os, name, _copying(getattr(os, name)))
+def mend() -> None:
+    """What an overlay refuses and a plain folder allows.
+
+    Without privilege (EXDEV) to rename a folder of its lower layer: it is copied, as ``mv`` does. And (EBUSY) to remove
+    the very folder that it lies over: that is left, empty, as if it were gone.
+    """
+    if _active.user_namespace:
+        for name in ("rename", "replace"):
+            setattr(os, name, _copying(getattr(os, name)))
+    if _active.folders:
+        os.rmdir = _sparing(os.rmdir)
+        os.supports_dir_fd.add(os.rmdir)
+
+
+def _sparing(rmdir: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(rmdir)
+    def remove(path: Any, *, dir_fd: int | None = None) -> None:
+        try:
+            rmdir(path, dir_fd=dir_fd)
+        except OSError as error:
+            if error.errno != errno.EBUSY or dir_fd is not None or _real(path) not in _active.folders:
+                raise
+
+    return remove
 
 
 def _copying(rename: Callable[..., None]) -> Callable[..., None]:

@@ -38,21 +38,17 @@ def signal_in_words(number: int) -> str:
     return SIGNALS.get(name, name)
 
 
-def start(
-    command: Sequence[str], *, cwd: str, environment: Mapping[str, str], log: str, inherit: int
-) -> subprocess.Popen[bytes]:
-    """Start the child in its own session; its output goes to ``log``, ``inherit`` is the one descriptor it gets."""
-    with open(log, "ab") as output:
-        return subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=(inherit,),
-            start_new_session=True,
-        )
+def start(command: Sequence[str], *, cwd: str, environment: Mapping[str, str], output: int) -> subprocess.Popen[bytes]:
+    """Start the child in its own session; it reads nothing, and all that it prints goes to ``output``."""
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
 
 
 @contextlib.contextmanager

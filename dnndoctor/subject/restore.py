@@ -160,12 +160,12 @@ def _remove(path: str) -> None:
     if status is None:
         return
     if stat.S_ISDIR(status.st_mode):
-        _remove_tree(path)
+        remove_tree(path)
     else:
         os.remove(path)
 
 
-def _remove_tree(path: str) -> None:
+def remove_tree(path: str) -> None:
     """A folder with all below, also where modes forbid it."""
     for folder, names, _ in os.walk(path):
         for name in names:

@@ -16,7 +16,7 @@ def swept_optimizer(sweep: LearningRateSweep, optimizers: Optimizers) -> Optimiz
     """The optimizer that was swept. Raises NotApplicable where its rate is no matter of a sweep."""
     found = next((each for each in optimizers.all if each.name == sweep.optimizer), optimizers.main)
     if found.warming_up:
-        raise NotApplicable("the rate is still warming up")
+        raise NotApplicable("the rate warms up, and trials hold one rate from the first step on")
     return found
 
 

@@ -29,7 +29,8 @@ def mis_scaled_weights(
         The weights' standard deviation before the first step against the target for the layer's fan-in and fan-out and
         the activation after it, and what it does: the standard deviation of a unit across samples against the input's,
         and saturated units. Only both together count. Left out: PyTorch's default, loaded, tied and parametrized
-        weights, depthwise convolutions, layers before a normalisation or on a residual branch, small output layers.
+        weights, depthwise convolutions, layers before a normalisation or at a residual branch's end, small output
+        layers, small weights anywhere in a residual branch: the signal goes on beside it.
 
     Why it matters
         Each layer multiplies the signal, and on the way back the gradient, by about std * sqrt(fan_in).
@@ -71,7 +72,7 @@ def _judged(layers: Layers, weights: Weights, activations: Activations | None, a
     """The layers of one chain."""
     off = off_scale(layers, weights, at.factor)
     large = [each for each in off if each.ratio > 1]
-    small = [each for each in off if each.ratio < 1 and not each.layer.output]
+    small = [each for each in off if each.ratio < 1 and not each.layer.output and not each.layer.branch]
     source = (activations.input_unit_std if activations else None) or 1.0
     flat = _saturated(activations, large)
     first = next((each.unit_std for each in layers.hidden if each.unit_std), source)

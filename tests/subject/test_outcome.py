@@ -15,7 +15,7 @@ ALL = ("start", "observe", "learning-rate", "batch-size", "evaluate", "finish")
 def happened(kind: str | None = None, steps: int = 0, code: int = 0, **more: object) -> Happened:
     ending = None
     if kind is not None:
-        told = {name: more.pop(name) for name in ("message", "file", "line") if name in more}
+        told = {name: more.pop(name) for name in ("message", "file", "line", "launched") if name in more}
         ending = Ending(kind=kind, steps=steps, code=code, **told)  # type: ignore[arg-type]
     facts: dict[str, object] = {"script": "train.py", "budget": 120.0, **more}
     return Happened(ending=ending, code=code, steps=steps, **facts)  # type: ignore[arg-type]
@@ -71,6 +71,29 @@ CASES = [
         happened("exit", 3, code=1, message="no data here"),
         Outcome.PARTLY,
         "the script ended itself with exit code 1 (no data here) after 3 optimizer steps",
+    ),
+    (
+        happened("exception", 50, message="OSError: disk full", phases=("observe", "evaluate")),
+        Outcome.EXAMINED,
+        None,
+    ),
+    (happened("exit", 50, code=1, phases=("observe", "learning-rate", "evaluate")), Outcome.EXAMINED, None),
+    (
+        happened("exception", message="EOFError: EOF when reading a line", file="train.py", line=3),
+        Outcome.NOT,
+        "the script asks for input at train.py:3, and a check has none to give before the first optimizer step; "
+        "give it by an argument",
+    ),
+    (
+        happened("finished", launched="python -I train.py"),
+        Outcome.NOT,
+        "no optimizer step was seen in train.py, nor in what it started (python -I train.py); "
+        "if that one trains, give it as the target",
+    ),
+    (
+        happened(None, 0, 1, output=("Traceback", "ImportError: no torch")),
+        Outcome.NOT,
+        "the script's process ended with exit code 1 before the first optimizer step: ImportError: no torch",
     ),
     (happened("interrupted", 4), Outcome.PARTLY, "interrupted after 4 optimizer steps"),
     (happened(None, 0, -2, interrupted=True), Outcome.NOT, "interrupted before the first optimizer step"),

@@ -14,6 +14,7 @@ import pytest
 
 from dnndoctor.diagnosis import Outcome
 from dnndoctor.subject.parent import SubjectResult, run_subject, tail
+from dnndoctor.subject.program import script
 from tests.subject.conftest import tree_of
 
 # A child that does what the real one does, without torch.
@@ -23,8 +24,9 @@ from dnndoctor.subject import disk, overlay, protocol
 job = msgspec.json.decode(open(sys.argv[-1], "rb").read(), type=protocol.Job)
 def tell(phase, step=0, total=0, **ending):
     told = protocol.Ending(**ending) if ending else None
-    line = protocol.Progress(phase=phase, step=step, total=total, ending=told)
-    os.write(job.progress_fd, msgspec.json.encode(line) + b"\\n")
+    line = protocol.Progress(phase=phase, step=step, total=total, ending=told, pid=os.getpid())
+    with open(job.progress, "ab", buffering=0) as pipe:
+        pipe.write(msgspec.json.encode(line) + b"\\n")
 def guard(with_overlay=False):
     if with_overlay and not overlay.enter_overlay(job.cwd, (), job.scratch):
         os._exit(77)
@@ -40,7 +42,7 @@ def run(work: Path, scratch: Path) -> Run:
         settings: dict[str, object] = {"cwd": str(work), "scratch": str(scratch), "grace": 0.3, **more}
         command = (sys.executable, "-c", CHILD + code)
         recording = str(scratch / "r.dnnrec")
-        return run_subject("train.py", recording=recording, budget=budget, command=command, **settings)  # type: ignore[arg-type]
+        return run_subject(script("train.py"), recording=recording, budget=budget, command=command, **settings)  # type: ignore[arg-type]
 
     return _run
 
@@ -128,7 +130,8 @@ print(os.getpid(), os.read(reading, 20).decode(), *pids)
 tell('end', kind='finished', steps=1)
 """
     result = run(code)
-    pids = [int(each) for each in result.output[-1].split()]
+    (listed,) = [line for line in result.output if line.replace(" ", "").isdigit()]  # the shell may say "Killed"
+    pids = [int(each) for each in listed.split()]
     assert len(pids) >= 5, "child, its daemon, three sleeps"
     assert [pid for pid in pids if not gone(pid)] == []
 
@@ -171,8 +174,8 @@ except KeyboardInterrupt:
 def test_parent_killed_takes_the_child_along(work: Path, scratch: Path) -> None:
     (work / "t.py").write_text("import time; time.sleep(60)")
     code = (
-        "from dnndoctor.subject.parent import run_subject\n"
-        f"run_subject('t.py', cwd='.', scratch={str(scratch)!r}, recording={str(scratch / 'r')!r}, budget=60)"
+        "from dnndoctor.subject.parent import run_subject; from dnndoctor.subject.program import script\n"
+        f"run_subject(script('t.py'), cwd='.', scratch={str(scratch)!r}, recording={str(scratch / 'r')!r}, budget=60)"
     )
     parent = subprocess.Popen([sys.executable, "-P", "-c", code], cwd=work)
     try:
@@ -238,7 +241,8 @@ def test_keep_files(run: Run, work: Path) -> None:
 def test_no_stack_trace_where_the_child_cannot_start(run: Run) -> None:
     result = run("raise RuntimeError('ours')")
     assert result.outcome is Outcome.NOT
-    assert result.reason == "the script's process ended with exit code 1 before the first optimizer step"
+    told = "the script's process ended with exit code 1 before the first optimizer step: RuntimeError: ours"
+    assert result.reason == told
 
 
 def test_parent_imports_no_torch() -> None:

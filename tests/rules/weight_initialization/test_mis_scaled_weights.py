@@ -54,6 +54,12 @@ def test_a_signal_that_fades_after_a_strong_first_layer_counts(net: Net) -> None
     assert state(net([DEFAULT, 0.01, 0.01, DEFAULT], [5.0, 0.4, 0.03, 0.02])) is State.FINDING
 
 
+def test_small_weights_beside_a_skip_path_are_sound(net: Net) -> None:
+    fading = [1.0, 0.09, 0.005, 0.001]
+    assert state(net([DEFAULT, 0.02, 0.02, DEFAULT], fading, layer={"branch": True})) is State.PASS
+    assert state(net([DEFAULT, 0.02, 0.02, DEFAULT], fading)) is State.FINDING
+
+
 def test_overflow_is_an_error(net: Net) -> None:
     [found] = mis_scaled_weights.evaluate(net([1.0, 1.0, 1.0, 1.0], [8.0, 45.0, 260.0, 1500.0])).findings
     assert found.severity is Severity.ERROR
