@@ -543,7 +543,7 @@ class Conductor:
             return
         seconds = self._unwatched_step()
         probe = BatchSizeProbe(calls, size, seconds, watch.accumulation(), watch.forward.output_bytes())
-        keep, observing = self._snapshot(buffers_only=True), watch.observing
+        keep, observing = self._snapshot(take=True, buffers_only=True), watch.observing
         watch.observing = False
         watch.inside_backward = True  # the probe's own backward is none of the loop's
         self._mode(active=False)

@@ -36,9 +36,9 @@ class Snapshot:
     """Parameters, buffers, gradients, optimizers, schedulers, scalers and random streams.
 
     ``restore`` copies into the very tensors that were there, so that whoever holds one keeps it. ``gradients``: keep
-    their values too, which the start of a trial has no use for. ``buffers_only``: of the modules, for a probe that
-    steps nothing. ``take``: keep the optimizers' own state tensors and no copies, and leave them without; trials that
-    begin from another snapshot make their own.
+    them too, which the start of a trial has no use for. ``buffers_only``: of the modules, for a probe that steps
+    nothing. ``take``: keep the gradients and the optimizers' state themselves and no copies, and leave zeros and no
+    state in their place; trials that begin from another snapshot make their own.
     """
 
     def __init__(
@@ -64,13 +64,22 @@ class Snapshot:
                 tensors.update((id(p), p) for p in group["params"])
         self._tensors = [(each, each.detach().clone()) for each in tensors.values() if readable(each)]
         leaves = [each for each in {**holders, **tensors}.values() if readable(each) and each.requires_grad]
-        self._grads = [(each, each.grad, _clone(each.grad) if gradients else None) for each in leaves]
+        self._grads = [
+            (each, each.grad if gradients else None, _clone(each.grad) if gradients and not take else None)
+            for each in leaves
+        ]
         self._states = [_optimizer_state(each, take) for each in self._optimizers]
-        for optimizer in self._optimizers if take else ():
-            optimizer.state.clear()
+        if take:
+            self._leave_nothing()
         self._groups = [[_settings(group) for group in each.param_groups] for each in self._optimizers]
         self._stateful = [(each, copy.deepcopy(each.state_dict())) for each in stateful]
         self.random = RandomState()
+
+    def _leave_nothing(self) -> None:
+        for optimizer in self._optimizers:
+            optimizer.state.clear()
+        for leaf, grad, _ in self._grads:
+            leaf.grad = None if grad is None else torch.zeros_like(grad)
 
     def restore(self, fresh: bool = False) -> None:
         """Put everything back.
