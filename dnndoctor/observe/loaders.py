@@ -114,6 +114,10 @@ class Loaders:
         self.current = facts
         return batch
 
+    def training(self) -> list[LoaderFacts]:
+        """Those whose batches were trained on."""
+        return [each for each in self.all if each.steps > 0]
+
     def step(self) -> None:
         """The lead optimizer has stepped: on these batches it trained.
 

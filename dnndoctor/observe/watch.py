@@ -468,10 +468,19 @@ class Watch:
         self.failure = self.failure or f"{type(bug).__name__}: {bug} ({where})"
         self.observing = self.deep = self.forward.active = False
 
+    def look(self, active: bool = True) -> None:
+        """Look at operations from now on, or do not."""
+        if active and self.deep and self.observing:
+            self.forward.engage()
+        elif self.forward.before_use is None:
+            self.forward.release()
+        else:
+            self.forward.active = False
+
     def begin_shallow(self) -> None:
         """From now on only passes and steps are noted."""
         self.deep = False
-        self.forward.active = False
+        self.look(active=False)
 
     @property
     def same_batch_again(self) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from dnndoctor.observe.transforms import readable
+from dnndoctor.observe.watch import Watch
 
 
 class RandomState:
@@ -164,3 +165,28 @@ def _restore_groups(optimizer: torch.optim.Optimizer, groups: list[dict[str, Any
                 group[key].copy_(value)
             else:
                 group[key] = _clone(value)
+
+
+def of_everything(
+    watch: Watch,
+    optimizers: Iterable[torch.optim.Optimizer],
+    *,
+    start: bool = False,
+    take: bool = False,
+    buffers_only: bool = False,
+) -> Snapshot:
+    """All that the watch knows of, and these optimizers.
+
+    ``start``: what trials begin from: optimizers that have not stepped yet count too, gradients do not.
+    """
+    built = watch.optimizer_built if start else ()
+    every = [*(each.optimizer for each in watch.optimizers), *optimizers, *built]
+    roots = {id(each): each for each in (*watch.modules.tops, *watch.root_inputs)}
+    return Snapshot(
+        roots.values(),
+        {id(each): each for each in every}.values(),
+        [*watch.schedulers, *watch.scalers],
+        gradients=not start,
+        take=take,
+        buffers_only=buffers_only,
+    )

@@ -100,7 +100,7 @@ def _run(job: Job, examined: Examined) -> tuple[Ending, Any]:
     watch = examined.watch
     if ending.kind == "finished" and model is None and (not watch.step or watch.thread != threading.get_ident()):
         _wait_for_others(examined)
-    stopping = examined.conductor.stopping
+    stopping = examined.conductor.clock.stopping
     if stopping is not None and ending.kind in ("finished", "exit"):
         return Ending(kind=stopping), None  # it caught our Stop and went on
     return ending, model
@@ -118,7 +118,7 @@ def _end_of_fork(examined: Examined, ending: Ending) -> None:
 
 def _wait_for_others(examined: Examined) -> None:
     """Python ends a program when its threads and processes that are no daemons have ended; one of them may train."""
-    while time.monotonic() < examined.job.deadline and examined.conductor.stopping is None:
+    while time.monotonic() < examined.job.deadline and examined.conductor.clock.stopping is None:
         threads = [each for each in threading.enumerate() if each is not threading.current_thread()]
         if not any(not each.daemon for each in threads) and not any(
             not each.daemon for each in multiprocessing.active_children()
@@ -128,7 +128,7 @@ def _wait_for_others(examined: Examined) -> None:
 
 
 def _run_program(job: Job, conductor: Any) -> tuple[Ending, Any]:
-    from dnndoctor.probes.conductor import Stop
+    from dnndoctor.probes.clock import Stop
 
     model = None
     try:
@@ -176,7 +176,7 @@ def _without_steps(job: Job, examined: Examined, ending: Ending, model: Any) -> 
 
 
 def _train_model_file(names: dict[str, Any], job: Job, conductor: Any, writer: Any) -> Ending:
-    from dnndoctor.probes.conductor import Stop
+    from dnndoctor.probes.clock import Stop
     from dnndoctor.subject.model_file import ModelFile
 
     try:
@@ -199,8 +199,8 @@ def _printable(text: str) -> str:
 
 def exception(error: BaseException, script: str, conductor: Any, *, say: bool = True) -> Ending:
     """How a script ended that raised; its trace is printed where the script's output goes."""
-    if conductor.stopping:
-        return Ending(kind=conductor.stopping)  # raised on the way out, after we had stopped the script
+    if conductor.clock.stopping:
+        return Ending(kind=conductor.clock.stopping)  # raised on the way out, after we had stopped the script
     if conductor.cut:
         return Ending(kind="stopped")  # their epoch was cut short by us; what follows is no fault of theirs
     from dnndoctor.observe.source import is_user_file, relative

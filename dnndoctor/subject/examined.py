@@ -58,8 +58,8 @@ class Examined:
     def install(self) -> None:
         """Begin to watch."""
         self._installed = hooks.install(self.watch, self.conductor)
-        self.conductor.leave = self.leave
-        self.conductor.leaves_at_once = not self.own
+        self.conductor.clock.leave = self.leave
+        self.conductor.clock.leaves_at_once = not self.own
         if hasattr(torch.compiler, "set_stance"):
             torch.compiler.set_stance("force_eager")
         enter: Callable[[], object] = self.watch.forward.__enter__
@@ -134,7 +134,7 @@ class Examined:
         recording = getattr(self._kept, "_path", self.job.recording)
         path = os.path.join(self.job.scratch, f"recording-{parent}-{self.pid}.dnnrec")
         self.watch.writer = copied(recording, path, run_facts(self.job))
-        self.conductor.leaves_at_once = True
+        self.conductor.clock.leaves_at_once = True
         self._guard_time()
 
     # how it ends
@@ -172,7 +172,9 @@ class Examined:
     def close(self, ending: Ending) -> Ending:
         """Close the recording; gives the ending with what is known here."""
         watch = self.watch
-        watch.writer.run(wall_seconds=time.monotonic() - self.began, phases=self.conductor.phases, ending=ending.kind)
+        watch.writer.run(
+            wall_seconds=time.monotonic() - self.began, phases=self.conductor.clock.phases, ending=ending.kind
+        )
         watch.writer.close()
         if watch.failure is not None:
             ending = Ending(kind="failed", message=watch.failure)
@@ -219,10 +221,10 @@ class Examined:
                 self._exit(1)  # nobody is left to put the disk back after what we would do now
             if self._retired or self._leaving.locked():
                 continue
-            if self.conductor.stopping is not None and self.over is None:
+            if self.conductor.clock.stopping is not None and self.over is None:
                 stopped = stopped or now
                 if now > stopped + SWALLOWED_SECONDS and (self.leads or self.own):
-                    self.leave(self.conductor.stopping)
+                    self.leave(self.conductor.clock.stopping)
             elif now > self.job.deadline + LATE_SECONDS and (self.leads or (self.own and not self.led_elsewhere)):
                 self._leave_late()
 
@@ -237,7 +239,7 @@ class Examined:
             self.watch.flush()
         with contextlib.suppress(Exception):
             wall = time.monotonic() - self.began
-            self.watch.writer.run(wall_seconds=wall, phases=self.conductor.phases, ending=ending.kind)
+            self.watch.writer.run(wall_seconds=wall, phases=self.conductor.clock.phases, ending=ending.kind)
             self.watch.writer.commit()
         self._tell.end(msgspec.structs.replace(ending, steps=self.watch.step))
         self._exit(0)

@@ -235,7 +235,7 @@ def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> 
         watch.before_backward(tensors)
 
     before, after = _shielded(watch, look), _shielded(watch, conductor.after_backward)
-    taken = _shielded(watch, conductor.after_gradients)
+    taken = _shielded(watch, conductor.hand.after_gradients)
 
     def backward(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         return run([self], lambda: tensor_backward(self, *args, **kwargs))  # type: ignore[no-untyped-call]

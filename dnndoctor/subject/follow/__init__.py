@@ -85,7 +85,7 @@ def _hold_processes(examined: Examined) -> None:
 
 
 def _run(examined: Examined, run: Callable[[], None]) -> None:
-    from dnndoctor.probes.conductor import Stop
+    from dnndoctor.probes.clock import Stop
     from dnndoctor.subject.child import exception
 
     try:
