@@ -2,8 +2,8 @@
 
 The fork runs the real command line; where that starts its child, the child is a fork as well, which then runs the very
 bootstrap that it was to be started with: same session, descriptors, environment, folder, flags, parent. What is spared
-is two starts of Python and the imports of torch and scikit-learn. No hook, thread or random number is ever used before a
-fork; ``test_the_zygote_is_pristine`` holds that.
+is two starts of Python and the imports of torch and scikit-learn. Before a fork no hook is set, no thread started and
+no random number drawn; ``test_the_zygote_is_pristine`` holds that.
 """
 
 from __future__ import annotations
@@ -27,12 +27,22 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-PRELOADED = ("torch.utils.data", "torch.optim", "torch.func", "sklearn.datasets", "sklearn.model_selection")
+PRELOADED = (
+    "torch.utils.data",
+    "torch.func",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "dnndoctor.cli",
+    "dnndoctor.examination",
+    "dnndoctor.subject.child",
+    "dnndoctor.subject.hooks",
+    "dnndoctor.subject.model_file",
+)
 LONGEST = 1 << 20
 
 
 class Zygote:
-    """The tests' end: ``run`` is as ``subprocess.run`` of ``python -m dnndoctor ...`` with its output captured."""
+    """The tests' end of the link; its methods are as ``subprocess.run`` with the output captured."""
 
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -43,9 +53,9 @@ class Zygote:
         )
         theirs.close()
 
-    def check(self, *args: str, cwd: Path, timeout: float, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, cwd: Path, timeout: float, **environment: str) -> subprocess.CompletedProcess[str]:
         """``dnndoctor ARGS`` in that folder."""
-        return self._run("check", args, cwd, timeout, environment)
+        return self._run("dnndoctor", args, cwd, timeout, environment)
 
     def script(self, *args: str, cwd: Path, timeout: float, **environment: str) -> subprocess.CompletedProcess[str]:
         """``python ARGS`` in that folder."""
@@ -60,7 +70,12 @@ class Zygote:
     def _run(
         self, kind: str, args: Sequence[str], cwd: Path, timeout: float, environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        order = {"kind": kind, "args": args, "cwd": str(cwd), "environment": {**os.environ, **ENVIRONMENT, **environment}}
+        order = {
+            "kind": kind,
+            "args": args,
+            "cwd": str(cwd),
+            "environment": {**os.environ, **ENVIRONMENT, **environment},
+        }
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             socket.send_fds(self._ours, [json.dumps(order).encode()], [out.fileno(), err.fileno()])
             pid = int(self._ours.recv(LONGEST))
@@ -87,10 +102,6 @@ def serve(link: socket.socket) -> None:
     """Fork for every order, until the other end is closed."""
     for name in PRELOADED:
         __import__(name)
-    from dnndoctor.subject import child, hooks, model_file  # noqa: F401 - so that every fork finds them imported
-
-    import dnndoctor.cli
-    import dnndoctor.examination  # noqa: F401
 
     gc.collect()
     gc.freeze()
@@ -115,8 +126,8 @@ def _become(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
         os.dup2(each, number)
         os.close(each)
     _enter(order["cwd"], order["environment"])
-    sys.argv = ["dnndoctor" if order["kind"] == "check" else "", *order["args"]]
-    _leave({"check": _check, "script": _script, "facts": _facts}[order["kind"]])
+    sys.argv = [order["kind"], *order["args"]]
+    _leave({"dnndoctor": _check, "script": _script, "facts": _facts}[order["kind"]])
 
 
 def _enter(cwd: str, environment: Mapping[str, str]) -> None:
@@ -174,8 +185,9 @@ def _facts() -> None:
     facts = {
         "threads": len(os.listdir("/proc/self/task")),
         "torch threads": torch.get_num_threads(),
-        "first random number": first == float(torch.rand((), generator=torch.Generator().manual_seed(torch.initial_seed()))),
-        "module hooks": len(hooks._global_forward_hooks) + len(hooks._global_forward_pre_hooks),  # type: ignore[attr-defined]
+        "first random number": first
+        == float(torch.rand((), generator=torch.Generator().manual_seed(torch.initial_seed()))),
+        "module hooks": len(hooks._global_forward_hooks) + len(hooks._global_forward_pre_hooks),
         "backward": torch.Tensor.backward.__module__,
     }
     print(json.dumps(facts))
@@ -194,8 +206,8 @@ class Forked:
         if self.pid:
             return
         os.setsid()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         for number, source in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
