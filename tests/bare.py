@@ -2,7 +2,8 @@
 
 Written out as JSON is what happened in order: ``["backward", "0x1.8p+1"]`` for each scalar that backward ran on,
 ``["gradient", ...]`` for each that ``torch.autograd.grad`` or ``torch.func.grad_and_value`` was taken of, and
-``["step", n]`` as the n-th optimizer stepped. It ends after enough steps of the first optimizer.
+``["step", n]`` as the n-th optimizer stepped, or ``["closure", n]`` as it did so with a closure. It ends after enough
+steps of the first optimizer.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Tap:
             (torch.amp.GradScaler, "scale", scaled),
         ):
             setattr(owner, name, wrapper)
-        register_optimizer_step_post_hook(lambda optimizer, _args, _kwargs: self._step(id(optimizer)))
+        register_optimizer_step_post_hook(self._step)
         atexit.register(self._write)
 
     @contextlib.contextmanager
@@ -99,11 +100,12 @@ class Tap:
         if not self._optimizers and self._gradients >= GRADIENTS:
             self._end()
 
-    def _step(self, optimizer: int) -> None:
-        if optimizer not in self._optimizers:
-            self._optimizers.append(optimizer)
-        number = self._optimizers.index(optimizer)
-        self._events.append(("step", number))
+    def _step(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if id(optimizer) not in self._optimizers:
+            self._optimizers.append(id(optimizer))
+        number = self._optimizers.index(id(optimizer))
+        with_closure = any(callable(each) for each in (*args[1:], kwargs.get("closure")))
+        self._events.append(("closure" if with_closure else "step", number))
         self._left -= number == 0
         self._unscaled.clear()
         if not self._left:

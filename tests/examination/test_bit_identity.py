@@ -20,6 +20,7 @@ from tests.zygote import Zygote
 
 STEPS = 50
 BARE = str(Path(__file__).parent.parent / "bare.py")
+BORDERS = ("step", "closure")
 Events = list[tuple[str, str]]
 PROBED = [
     "digits_mlp",
@@ -50,22 +51,25 @@ def bare(source: str, zygote: Zygote, folder: Path) -> Events:
 def losses(events: Events, recorded: list[float]) -> Iterator[float]:
     """The bare run's losses by step: each the sum of all that backward ran on since the step before.
 
-    Which of the optimizer's steps ends a step of the loop is not decided here, but taken from the recording: sums are
-    closed where they agree with it. One that never agrees is given as it is, so that it shows.
+    Of a closure, which an optimizer may evaluate at several points, it is the first evaluation. Which optimizer's steps
+    end a step of the loop is not decided here, but taken from the recording: sums are closed where they agree with it.
+    One that never agrees is given as it is, so that it shows.
     """
     kinds = {kind for kind, _ in events}
     source = "backward" if "backward" in kinds else "gradient"
-    wanted, total, count = iter(recorded), 0.0, 0
+    borders = kinds & set(BORDERS) or {source}
+    wanted, values = iter(recorded), list[float]()
     target = next(wanted, None)
     for kind, value in events:
         if kind == source:
-            total, count = total + float.fromhex(value), count + 1
-        closes = kind == "step" if "step" in kinds else kind == source
-        if closes and count and target is not None and same(total, target):
+            values.append(float.fromhex(value))
+        total = values[0] if kind == "closure" and values else sum(values)
+        if kind in borders and values and target is not None and same(total, target):
             yield total
-            total, count, target = 0.0, 0, next(wanted, None)
-    if count and target is not None:
-        yield total
+            target = next(wanted, None)
+            values.clear()
+    if values and target is not None:
+        yield sum(values)
 
 
 def same(one: float, other: float) -> bool:
@@ -85,7 +89,7 @@ def assert_same_losses(source: str, report: dict[str, object], folder: Path, zyg
     assert all(map(same, found, recorded)), next(
         (i, a, b) for i, (a, b) in enumerate(zip(found, recorded, strict=True)) if not same(a, b)
     )
-    steps = sum(kind == "step" for kind, _ in events) or sum(kind != "step" for kind, _ in events)
+    steps = sum(kind in BORDERS for kind, _ in events) or len(events)
     broken = any(not math.isfinite(each) for each in recorded)
     assert broken or len(recorded) >= min(STEPS, steps) * SHARE
 
