@@ -196,16 +196,7 @@ def _facts() -> None:
 class Forked:
     """A child of this process, as ``subprocess.Popen`` would have given it."""
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        *,
-        cwd: str,
-        environment: Mapping[str, str],
-        log: str | None = None,
-        inherit: int = -1,
-        output: int = -1,
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, cwd: str, environment: Mapping[str, str], output: int) -> None:
         self.returncode: int | None = None
         sys.stdout.flush()
         sys.stderr.flush()
@@ -216,14 +207,9 @@ class Forked:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if log is not None:
-            output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         for number, source in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
             os.dup2(source, number)
-        os.closerange(3, max(inherit, 3))
-        os.closerange(max(inherit + 1, 3), 256)
-        if inherit > 0:
-            os.set_inheritable(inherit, True)
+        os.closerange(3, 256)
         _enter(cwd, environment)
         sys.argv = ["-c", *command[4:]]
         _leave(lambda: exec(command[3], {"__name__": "__main__"}))
