@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.zygote import Zygote
+
 Check = Callable[..., dict[str, Any]]
+TIMEOUT = 300.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,20 +32,39 @@ def _accelerator() -> bool:
     return bool(torch.accelerator.is_available())
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """One process with torch imported for all examinations of a worker."""
+    one = Zygote()
+    yield one
+    one.close()
+
+
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
     """Examine a script given as text, for real, and give the JSON report."""
 
-    def run(source: str, *options: str, args: tuple[str, ...] = (), name: str = "train.py") -> dict[str, Any]:
-        (tmp_path / name).write_text(source)
-        command = [sys.executable, "-m", "dnndoctor", "check", name, "--output-format", "json", "--html", "none", "-q"]
-        after = ["--", *args] if args else []
+    def start(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "dnndoctor", *options]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [*command, *options, *after], cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
-        )
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+
+    return _checking(start, tmp_path)
+
+
+@pytest.fixture
+def quick_check(zygote: Zygote, tmp_path: Path) -> Check:
+    """The same from the zygote."""
+    return _checking(lambda *options: zygote.run(*options, cwd=tmp_path, timeout=TIMEOUT), tmp_path)
+
+
+def _checking(start: Callable[..., subprocess.CompletedProcess[str]], folder: Path) -> Check:
+    def run(source: str, *options: str, args: tuple[str, ...] = (), name: str = "train.py") -> dict[str, Any]:
+        (folder / name).write_text(source)
+        after = ["--", *args] if args else []
+        done = start("check", name, "--output-format", "json", "--html", "none", "-q", *options, *after)
         assert done.stdout, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
-        return report | {"exit": done.returncode, "stderr": done.stderr, "folder": tmp_path}
+        return report | {"exit": done.returncode, "stderr": done.stderr, "folder": folder}
 
     return run

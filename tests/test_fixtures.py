@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-FIXTURES = Path(__file__).parent.parent / "fixtures"
-EXPECT = re.compile(r"#\s*expect:\s*([A-Z]{3}\d{3}(?:\s*,\s*[A-Z]{3}\d{3})*)")
-TIMEOUT = 300.0
+from tests.conftest import TIMEOUT
+from tests.fixture_scripts import BUDGET, HEALTHY, SICK, expected, loop
+from tests.zygote import Zygote
 
 
-def expected(script: Path) -> set[tuple[str, int]]:
-    """The codes and lines that the comments of a script name."""
-    pairs = set()
-    for number, line in enumerate(script.read_text(encoding="utf-8").splitlines(), start=1):
-        match = EXPECT.search(line)
-        if match:
-            pairs |= {(code.strip(), number) for code in match.group(1).split(",")}
-    return pairs
-
-
-def examine(script: Path, folder: Path) -> dict[str, Any]:
+def examine(script: Path, folder: Path, zygote: Zygote) -> dict[str, Any]:
     shutil.copy(script, folder / script.name)
-    command = [sys.executable, "-m", "dnndoctor", "check", script.name, "--output-format", "json", "--html", "none"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    options = ("--output-format", "json", "--html", "none", *BUDGET.get(script.stem, ()))
+    done = zygote.run("check", script.name, *options, cwd=folder, timeout=TIMEOUT)
     assert done.returncode in (0, 1), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["target"]["outcome"] == "examined", report["target"]["reason"]
@@ -55,29 +40,44 @@ def assert_no_trace(script: Path, folder: Path) -> None:
     assert (folder / script.name).read_bytes() == script.read_bytes()
 
 
-def scripts(kind: str) -> list[Any]:
-    return [pytest.param(path, id=path.stem) for path in sorted((FIXTURES / kind).glob("*.py"))]
+def assert_loop(script: Path, report: dict[str, Any]) -> None:
+    """What the script's comment says of its loop is what was found."""
+    wanted, found = loop(script), report["run"]["loop"]
+    assert found["family"] == wanted["family"], found["family_reason"]
+    assert wanted["model"] in [each["class"] for each in found["models"]]
+    assert wanted["optimizer"].replace("by-hand", "updates by hand") in [each["name"] for each in found["optimizers"]]
+    assert wanted["loss"] in [each["name"] for each in found["losses"]]
+    assert bool(found["loaders"]) == (wanted["loader"] != "none")
 
 
-@pytest.mark.parametrize("script", scripts("sick"))
-def test_sick(script: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", SICK)
+def test_sick(script: Path, tmp_path: Path, zygote: Zygote) -> None:
     wanted = expected(script)
     assert wanted, "a sick fixture names the findings that it expects"
-    findings = examine(script, tmp_path)["findings"]
+    report = examine(script, tmp_path, zygote)
+    findings = report["findings"]
     found = {place(f) for f in findings if f["severity"] != "info" or place(f) in wanted}
     missing, extra = wanted - found, found - wanted
     assert found == wanted, f"missing {sorted(missing)}, extra {sorted(extra, key=str)}\n{told(findings)}"
     assert_no_trace(script, tmp_path)
+    assert_loop(script, report)
 
 
-@pytest.mark.parametrize("script", scripts("healthy"))
-def test_healthy(script: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", HEALTHY)
+def test_healthy(script: Path, tmp_path: Path, zygote: Zygote) -> None:
     assert not expected(script), "a healthy fixture expects nothing"
-    findings = examine(script, tmp_path)["findings"]
+    report = examine(script, tmp_path, zygote)
+    findings = report["findings"]
     assert not [f for f in findings if f["severity"] != "info"], told(findings)
     assert_no_trace(script, tmp_path)
+    assert_loop(script, report)
+
+
+@pytest.mark.parametrize("script", [*HEALTHY, *SICK])
+def test_comments_name_the_loop(script: Path) -> None:
+    assert set(loop(script)) == {"model", "optimizer", "loss", "family", "loader"}
 
 
 def test_there_are_fixtures_of_both_kinds() -> None:
-    assert len(scripts("sick")) >= 14
-    assert len(scripts("healthy")) >= 12
+    assert len(SICK) >= 50
+    assert len(HEALTHY) >= 70

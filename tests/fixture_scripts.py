@@ -1,0 +1,44 @@
+"""The fixtures, as parameters of tests, and what their comments say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+EXPECT = re.compile(r"#\s*expect:\s*([A-Z]{3}\d{3}(?:\s*,\s*[A-Z]{3}\d{3})*)")
+LOOP = re.compile(r"^# loop: (.+)$", re.MULTILINE)
+# Steps of four seconds: what is seen of them in less time must do.
+BUDGET = {"digits_slow_steps": ("--budget", "45")}
+
+
+def scripts(kind: str) -> list[Any]:
+    """The fixtures of a folder, by name."""
+    return [pytest.param(path, id=path.stem) for path in sorted((FIXTURES / kind).glob("*.py"))]
+
+
+HEALTHY, SICK = scripts("healthy"), scripts("sick")
+
+
+def of(name: str) -> Any:
+    """One fixture."""
+    return next(each for each in (*HEALTHY, *SICK) if each.id == name)
+
+
+def expected(script: Path) -> set[tuple[str, int]]:
+    """The codes and lines that the comments of a script name."""
+    pairs = set()
+    for number, line in enumerate(script.read_text(encoding="utf-8").splitlines(), start=1):
+        match = EXPECT.search(line)
+        if match:
+            pairs |= {(code.strip(), number) for code in match.group(1).split(",")}
+    return pairs
+
+
+def loop(script: Path) -> dict[str, str]:
+    """What the script's comment says of its loop: model, optimizer, loss, family, loader."""
+    found = LOOP.search(script.read_text(encoding="utf-8"))
+    return dict(each.split("=", 1) for each in found.group(1).split()) if found else {}
