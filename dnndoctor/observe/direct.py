@@ -9,7 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from dnndoctor.findings import Location
 from dnndoctor.observe.passes import Pass
+from dnndoctor.observe.source import caller_of
 
 DEPTH = 40
 
@@ -25,6 +27,7 @@ class DirectCall:
     part: nn.Module
     frame: int
     args: tuple[Any, ...] | None
+    location: Location | None
     opened: Pass | None = None
 
     def goes_on(self, later: DirectCall) -> bool:
@@ -50,4 +53,4 @@ def direct_call(part: nn.Module, top: nn.Module) -> DirectCall | None:
         return None
     names = found.f_code.co_varnames[1 : found.f_code.co_argcount]
     args = tuple(found.f_locals.get(name) for name in names) if found.f_code.co_name == "forward" else None
-    return DirectCall(top, part, id(found), args)
+    return DirectCall(top, part, id(found), args, caller_of(found))

@@ -68,7 +68,7 @@ class ForwardWatch(TorchFunctionMode):
     def __init__(
         self,
         module_now: Callable[[], tuple[str, Any, Location | None]],
-        met: Callable[[torch.Tensor, list[torch.Tensor]], None],
+        met: Callable[[torch.Tensor | None, list[torch.Tensor]], None],
         fail: Callable[[Exception], None],
     ) -> None:
         super().__init__()
@@ -187,9 +187,27 @@ class ForwardWatch(TorchFunctionMode):
         inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))
         held = [each for each in tensors if id(each) in self.parameter_names]
         parameters = tuple(self.parameter_names[id(each)] for each in held)
-        if held:
+        met = bool(held) and output.requires_grad
+        if met:
             data = [each for each in tensors if not each.requires_grad and self.maker(each) is None]
             self._met(held[0], data)
+        try:
+            self._note(func, args, kwargs, result, output, tensors, inputs, parameters)
+        finally:
+            if met:
+                self._met(None, [])
+
+    def _note(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
+        output: torch.Tensor,
+        tensors: list[torch.Tensor],
+        inputs: tuple[int, ...],
+        parameters: tuple[str, ...],
+    ) -> None:
         if not inputs and not output.requires_grad and not self._matters(func, output):
             return
         index = self._index(func, args, kwargs, tensors, inputs, parameters, output)

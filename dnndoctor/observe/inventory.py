@@ -79,7 +79,7 @@ def _kind(module: nn.Module, short: str, parameter: torch.Tensor) -> str:
 
 def parameter_rows(watch: Watch) -> list[dict[str, Any]]:
     """All parameters of all models, in the order of ``named_parameters``."""
-    holders = {i: (each.index, each.rate()) for each in watch.optimizers for i in each.held}
+    holders = {i: (each.index, each.rate()) for each in watch.optimizers for i in each.held | each.now()}
     named = list(watch.modules.named_parameters())
     rows = []
     for number, one in enumerate(named):

@@ -55,6 +55,16 @@ def caller(inside: object | None = None) -> Location | None:
     return None
 
 
+def caller_of(frame: FrameType) -> Location | None:
+    """The innermost line of the user's that led to this running call."""
+    outer = frame.f_back
+    while outer is not None:
+        if is_user_file(outer.f_code.co_filename):
+            return _position(outer.f_code, outer.f_lasti, outer.f_lineno)
+        outer = outer.f_back
+    return None
+
+
 def _is_method_of(frame: FrameType, code: CodeType, inside: object | None) -> bool:
     if inside is None or code.co_name != "__init__" or code.co_argcount == 0:
         return False

@@ -72,6 +72,10 @@ class OptimizerFacts:
         """Everything in its groups."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
+    def now(self) -> set[int]:
+        """The identities of its parameters; they change where an update by hand makes new tensors."""
+        return {id(p) for p in self.parameters()}
+
     def rate(self) -> float:
         """The largest rate of its groups now."""
         return max((float(group.get("lr", 0.0)) for group in self.optimizer.param_groups), default=0.0)

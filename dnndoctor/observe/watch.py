@@ -136,7 +136,7 @@ class Watch:
         else:
             self._direct = call
             if call.args is not None:
-                self._open_pass(top, call.args, {})
+                self._open_pass(top, call.args, {}, where=call.location)
             else:
                 self._open_pass(top, args, kwargs, called=module)
             call.opened = self._pass
@@ -157,18 +157,20 @@ class Watch:
                 )
             self._pass = None
 
-    def _met(self, parameter: torch.Tensor, data: list[torch.Tensor]) -> None:
-        """A parameter is used, perhaps on ``data``.
+    def _met(self, parameter: torch.Tensor | None, data: list[torch.Tensor]) -> None:
+        """A parameter is used, perhaps on ``data``; None: no longer.
 
         Outside of any call of a module, its module's ``forward`` was called directly, or no module holds it.
         """
         self._direct_part = None
-        if self.stack:
+        if self.stack or parameter is None:
             return
         module = self.modules.owner(parameter)
         if module is not None:
-            self._direct_part = module
-            self._begin(module, (), {})
+            own = direct_call(module, module)
+            if own is not None:  # else it is clipped, penalised or the like
+                self._direct_part = module
+                self._begin(module, own.args or (), {})
         elif self.deep and self.observing and data:
             self.batch_size = max(self.batch_size, batch_size(data))
             name = self.forward.parameter_names[id(parameter)]
@@ -181,7 +183,12 @@ class Watch:
         return self.modules.path(module), module, self.modules.location(module)
 
     def _open_pass(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], called: nn.Module | None = None
+        self,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        called: nn.Module | None = None,
+        where: Location | None = None,
     ) -> None:
         """``called``: the part that was called with these arguments, where it is not the module itself."""
         has_parameters = any(True for _ in module.parameters())
@@ -194,7 +201,7 @@ class Watch:
             self.loaders.current.evaluated = True
         held = self._held()
         trainable = any(p.requires_grad and (not held or id(p) in held) for p in module.parameters())
-        where = caller()
+        where = where or caller()
         model = self.modules.path(module) or type(module).__name__
         fetched = self.loaders.current.batches if self.loaders.current else 0
         self._pass = Pass(model, where, gradients, loader, identity(tensors, fetched), trainable, module.training)

@@ -151,8 +151,8 @@ def _hook_steps(installed: Installed, watch: Watch, conductor: Conductor) -> Non
         if threading.get_ident() != watch.thread and not conductor.adopt_thread():
             return None
         closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
+        watch.forward.release()  # what a snapshot calls is not looked at
         conductor.open_step(optimizer)
-        watch.forward.release()
         if closure is None:
             conductor.before_step(optimizer)
             return None
@@ -244,8 +244,17 @@ def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> 
         listed = [tensors] if isinstance(tensors, torch.Tensor) else list(tensors)
         return run(listed, lambda: autograd_backward(tensors if len(listed) == 1 else listed, *args, **kwargs))
 
+    inside_grad = False
+
     def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        result = autograd_grad(outputs, inputs, *args, **kwargs)
+        nonlocal inside_grad
+        if inside_grad:  # under a TorchFunctionMode it dispatches to itself
+            return autograd_grad(outputs, inputs, *args, **kwargs)
+        inside_grad = True
+        try:
+            result = autograd_grad(outputs, inputs, *args, **kwargs)
+        finally:
+            inside_grad = False
         if training_here() and not transformed() and not kwargs.get("create_graph"):
             values, leaves = _listed(outputs), _listed(inputs)
             if len(values) == 1 and values[0].numel() == 1 and all(each.is_leaf for each in leaves):
