@@ -415,6 +415,7 @@ class Conductor:
 
     def _begin_probes(self) -> None:
         watch = self.watch
+        watch.forward.active = False  # at the end of an epoch it is on, and would see the snapshot being taken
         watch.flush()
         self._swept = True
         self._enter("learning-rate")

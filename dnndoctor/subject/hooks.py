@@ -151,6 +151,7 @@ def _hook_steps(installed: Installed, watch: Watch, conductor: Conductor) -> Non
         if threading.get_ident() != watch.thread and not conductor.adopt_thread():
             return None
         closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
+        watch.forward.active = False  # a snapshot may be taken now, which is no operation of the user's
         conductor.open_step(optimizer)
         watch.forward.release()
         if closure is None:
