@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dnndoctor.diagnosis import Diagnosis
     from dnndoctor.rule import Rule
+    from dnndoctor.subject.given import Given
 
 FINE, FOUND, FAILED = 0, 1, 2
 INTERRUPTED = 130  # what newer versions of typer make of Ctrl-C
@@ -68,6 +69,19 @@ Keep = Annotated[bool | None, typer.Option("--keep-files", help=_KEEP)]
 _FAMILY = "The kind of training, where it is not recognised: " + ", ".join(FAMILIES) + "."
 Family = Annotated[str | None, typer.Option(help=_FAMILY, metavar="NAME")]
 
+_NAMED = "NAME of the target itself or PKG.MODULE:NAME"
+_MODEL = f"For a file without a training loop: the model ({_NAMED})."
+ModelName = Annotated[str | None, typer.Option("--model", help=_MODEL, metavar="NAME")]
+TrainName = Annotated[str | None, typer.Option("--train", help="Its training data.", metavar="NAME")]
+ValName = Annotated[str | None, typer.Option("--val", help="Its validation data.", metavar="NAME")]
+LossName = Annotated[str | None, typer.Option("--loss", help="Its loss.", metavar="NAME")]
+OptimizerName = Annotated[str | None, typer.Option("--optimizer", help="Its optimizer.", metavar="NAME")]
+_INPUT = (
+    "Where there is no data: what the model takes, without the batch. 3,32,32 are floats, 128:int or 128:int50257 "
+    "token ids, scalar:int1000 one id per sample, x=16 names the argument. Once for each input."
+)
+Input = Annotated[list[str] | None, typer.Option("--input", help=_INPUT, metavar="SIZES[:KIND]")]
+
 
 @app.callback(invoke_without_command=True)
 def front(context: typer.Context, version: Version = False) -> None:
@@ -99,6 +113,12 @@ def check(
     no_probes: NoProbes = False,
     keep_files: Keep = None,
     family: Family = None,
+    model: ModelName = None,
+    train: TrainName = None,
+    val: ValName = None,
+    loss: LossName = None,
+    optimizer: OptimizerName = None,
+    inputs: Input = None,
     quiet: Quiet = False,
 ) -> None:
     """Examine a training script: run it, unmodified, for a few steps and judge what was measured."""
@@ -122,10 +142,11 @@ def check(
     program = locate(target, as_module=module)
     _check_outputs(settings)
     check_workspace(Path(settings.root))
+    given = _given(model=model, train=train, val=val, loss=loss, optimizer=optimizer, inputs=tuple(inputs or ()))
     from dnndoctor.examination import examine
 
     with shown(quiet=quiet) as on_progress:
-        diagnosis = examine(program, args or (), settings, on_progress=on_progress)
+        diagnosis = examine(program, args or (), settings, on_progress=on_progress, given=given)
     raise typer.Exit(_deliver(diagnosis, settings, quiet))
 
 
@@ -223,6 +244,14 @@ def _settings(overrides: Selection, **options: Any) -> Settings:
     from dnndoctor.config import load, override
 
     return override(load(Path()), overrides, **options)
+
+
+def _given(**named: Any) -> Given:
+    from dnndoctor.subject.given import Given, parse_input
+
+    for each in named["inputs"]:
+        parse_input(each)
+    return Given(**named)
 
 
 def _overrides(select: list[str] | None, ignore: list[str] | None, extend_select: list[str] | None) -> Selection:

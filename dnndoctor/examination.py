@@ -19,7 +19,8 @@ from dnndoctor.recording.assemble import assemble
 from dnndoctor.recording.reader import Rows, read
 from dnndoctor.registry import load_rules
 from dnndoctor.select import chosen
-from dnndoctor.subject.parent import SubjectResult, run_subject
+from dnndoctor.subject.given import Given
+from dnndoctor.subject.parent import NOTHING_GIVEN, SubjectResult, run_subject
 from dnndoctor.subject.program import Program
 from dnndoctor.suppress import suppress_results
 from dnndoctor.workspace import new_recording
@@ -28,7 +29,12 @@ OnProgress = Callable[[str, int, int, float], None]
 
 
 def examine(
-    program: Program, args: Sequence[str], settings: Settings, *, on_progress: OnProgress | None = None
+    program: Program,
+    args: Sequence[str],
+    settings: Settings,
+    *,
+    on_progress: OnProgress | None = None,
+    given: Given = NOTHING_GIVEN,
 ) -> Diagnosis:
     """Run the program in a child process for as long as the budget allows, and judge what was recorded until then."""
     root = Path(settings.root).resolve()
@@ -46,6 +52,7 @@ def examine(
             seed=settings.seed,
             family=settings.family,
             keep_files=settings.keep_files,
+            given=given,
             on_progress=on_progress,
         )
         recording = _keep(Path(result.recording), root, program.path)
@@ -86,7 +93,7 @@ def _diagnosis(
     loop = found if isinstance(found := measurements.get(TrainingLoop), TrainingLoop) else None
     results = with_own_names(results, loop)
     target = replace(target, path=_shown(target.path, root), kind=rows.run.get("kind") or target.kind)
-    notes = (*notes, *(f"chosen for the model file: {each}" for each in rows.run.get("notes") or ()))
+    notes = (*notes, *(rows.run.get("notes") or ()))
     kept = suppress_results(results, lambda file: _source(root / file), target=target.path)
     if kept.count:
         notes = (*notes, f"{kept.count} silenced by comments in the source")

@@ -1,5 +1,6 @@
 """Lines of the user's source around a finding."""
 
+import linecache
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def excerpt(file: str, line: int, context: int = 0, *, column: int = 1, root: Pa
 def _lines(file: str, root: Path) -> list[str]:
     path = root / file
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+        if not path.is_file():
+            return [line.rstrip("\n") for line in linecache.getlines(file)]  # a notebook's cell is no file
+        if path.stat().st_size > LARGEST_FILE:
             return []
         text = path.read_text(encoding="utf-8-sig", errors="replace")
     except (OSError, ValueError):

@@ -20,6 +20,7 @@ from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose
 from dnndoctor.findings import Finding, Location, Severity
 from dnndoctor.registry import load_rules
 from dnndoctor.rule import Result, State
+from dnndoctor.subject.given import Given
 from dnndoctor.subject.program import Program, script
 
 Said = tuple[int, str, str]
@@ -47,10 +48,12 @@ class StandIn(SimpleNamespace):
 
     gives: Diagnosis
     asked: list[tuple[str | Program, tuple[str, ...], Settings]]
+    given: Given
 
     def examine(
-        self, program: Program, args: Sequence[str], settings: Settings, *, on_progress: Any = None
+        self, program: Program, args: Sequence[str], settings: Settings, *, on_progress: Any = None, given: Given
     ) -> Diagnosis:
+        self.given = given
         self.asked.append((program, tuple(args), settings))
         if on_progress is not None:
             on_progress("start", 0, 0, 120.0)
@@ -303,6 +306,18 @@ def test_a_manual_page(run: Run, name: str) -> None:
 
 def test_schema_is_json(run: Run) -> None:
     assert json.loads(run("schema")[1])["$schema"].startswith("https://json-schema.org/")
+
+
+def test_what_a_model_file_is_given_arrives(run: Run, stand_in: StandIn) -> None:
+    options = ("--model", "Net", "--loss", "m:dice", "--input", "3,32,32", "--input", "t=scalar:int10")
+    assert run("check", "train.py", *options)[0] == 0
+    assert stand_in.given == Given(model="Net", loss="m:dice", inputs=("3,32,32", "t=scalar:int10"))
+
+
+def test_an_input_that_cannot_be_read_is_one_line(run: Run) -> None:
+    code, out, err = run("check", "train.py", "--input", "3,x")
+    assert (code, out) == (2, "")
+    assert "--input 3,x: expected [NAME=]SIZES[:KIND]" in err
 
 
 HEAVY = ("torch", "scipy")

@@ -170,6 +170,12 @@ class ForwardWatch(TorchFunctionMode):
         """What the outputs of all operations of a pass take together, in bytes; an upper bound of the activations."""
         return sum(4 * math.prod(each.shape) for each in self.operations)
 
+    def forget(self) -> None:
+        """Start over: no operation was seen."""
+        self.operations.clear()
+        self._by_key.clear()
+        self.begin()
+
     def maker(self, tensor: torch.Tensor) -> int | None:
         """The operation of this step that made the tensor."""
         found = self._made.get(id(tensor))

@@ -460,6 +460,13 @@ class Watch:
         self._loader_seconds = self.loaders.seconds
         self._step_started = time.perf_counter()
 
+    def forget(self) -> None:
+        """What was seen until now was no training: a model file's own smoke test, say."""
+        self.forward.forget()
+        self.passes = Passes()
+        self.root_inputs.clear()
+        self.fed.clear()
+
     def resume(self) -> None:
         """Observing goes on after a probe: time and gradients start anew."""
         self.forward.begin()

@@ -182,11 +182,15 @@ def of_everything(
     built = watch.optimizer_built if start else ()
     every = [*(each.optimizer for each in watch.optimizers), *optimizers, *built]
     roots = {id(each): each for each in (*watch.modules.tops, *watch.root_inputs)}
-    return Snapshot(
-        roots.values(),
-        {id(each): each for each in every}.values(),
-        [*watch.schedulers, *watch.scalers],
-        gradients=not start,
-        take=take,
-        buffers_only=buffers_only,
-    )
+    active, watch.forward.active = watch.forward.active, False  # copying is no operation of the user's
+    try:
+        return Snapshot(
+            roots.values(),
+            {id(each): each for each in every}.values(),
+            [*watch.schedulers, *watch.scalers],
+            gradients=not start,
+            take=take,
+            buffers_only=buffers_only,
+        )
+    finally:
+        watch.forward.active = active

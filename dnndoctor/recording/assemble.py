@@ -44,4 +44,6 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}
+    for name, reason in (rows.run.get("missing") or {}).items():
+        taken[getattr(m, name)] = Missing(reason)  # it says something of what we chose, not of what the user did
     return taken

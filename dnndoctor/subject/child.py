@@ -172,25 +172,19 @@ def _without_steps(job: Job, examined: Examined, ending: Ending, model: Any) -> 
         return _by_hand(ending)
     else:
         names = vars(sys.modules["__main__"])
-    return _train_model_file(names, job, examined.conductor, examined.watch.writer)
+    return _train_objects(names, job, examined)
 
 
-def _train_model_file(names: dict[str, Any], job: Job, conductor: Any, writer: Any) -> Ending:
+def _train_objects(names: dict[str, Any], job: Job, examined: Examined) -> Ending:
     from dnndoctor.probes.clock import Stop
-    from dnndoctor.subject.model_file import ModelFile
+    from dnndoctor.subject.objects import train_objects
 
     try:
-        found = ModelFile(names)
-        if not found.complete:
-            return Ending(kind="finished")
-        writer.run(kind="model", notes=found.chosen)
-        found.train()
+        return train_objects(names, examined.watch, job.given)
     except Stop as stop:
-        writer.run(notes=found.chosen)
         return Ending(kind=str(stop))
     except BaseException as error:  # noqa: BLE001 - whatever the model raises is an ending
-        return exception(error, job.script, conductor)
-    return Ending(kind="finished")
+        return exception(error, job.script, examined.conductor)
 
 
 def _printable(text: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NO_STEP = (
     "no optimizer step was seen in {script}, so there is no training to examine; a model file can be given "
-    "instead: it defines model and train_loader (or train_data), and may define loss_fn and optimizer"
+    "instead: it defines model, and may define train_loader (or train_data), loss_fn and optimizer"
 )
 MEMORY = re.compile(r"^(\w+\.)*(MemoryError|OutOfMemoryError)\b|out of memory|can't allocate memory|std::bad_alloc")
 

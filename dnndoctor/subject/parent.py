@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dnndoctor.subject import listing, process, trackers, world
+from dnndoctor.subject.given import Given
 from dnndoctor.subject.listening import Channel, Watcher
 from dnndoctor.subject.log import Pump
 from dnndoctor.subject.outcome import Happened, judge, told
@@ -50,6 +51,7 @@ main(job, bare)
 COMMAND = (sys.executable, "-P", "-c", BOOTSTRAP, PACKAGE_ROOT)
 GRACE_SECONDS = 5.0
 OUTPUT_LINES = 20
+NOTHING_GIVEN = Given()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ def run_subject(
     seed: int | None = None,
     family: str | None = None,
     keep_files: bool = False,
+    given: Given = NOTHING_GIVEN,
     command: Sequence[str] = COMMAND,
     grace: float = GRACE_SECONDS,
 ) -> SubjectResult:
@@ -111,6 +114,7 @@ def run_subject(
         seed=seed,
         family=family,
         keep_files=keep_files,
+        given=given,
     )
     with signals_noted() as stop:
         watcher = Watcher(on_progress or (lambda *_: None), job.deadline, grace, stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from dnndoctor.subject.given import Given
 from dnndoctor.subject.program import Program
 
 LEAD = "lead.json"
@@ -31,6 +32,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     family: str | None = None
     keep_files: bool = False
+    given: Given = Given()
 
     @property
     def script(self) -> str:

@@ -97,6 +97,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 X = torch.randn(500, 8)
 train_data = TensorDataset(X, (X.sum(1) > 0).long())
+loss_fn = nn.CrossEntropyLoss()
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
@@ -107,7 +108,7 @@ class Net(nn.Module):
     report = check(source)
     assert report["target"]["kind"] == "model"
     assert [(f["rule"], f["location"]["line"]) for f in report["findings"] if f["severity"] == "error"] == [
-        ("LOS101", 10)
+        ("LOS101", 11)
     ]
 
 

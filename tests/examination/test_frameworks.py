@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from dnndoctor.recording.reader import Rows, read
-from tests.test_fixtures import FIXTURES, assert_no_trace, examine, expected, place, told
+from tests.fixture_scripts import FIXTURES, expected
+from tests.test_fixtures import assert_no_trace, examine, place, told
+from tests.zygote import Zygote
 
 PACKAGES = {
     "accelerate": ["accelerate"],
@@ -92,11 +94,11 @@ def bare(script: Path, folder: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("script", scripts())
-def test_script(script: Path, tmp_path: Path) -> None:
+def test_script(script: Path, tmp_path: Path, zygote: Zygote) -> None:
     require(script)
     folder = tmp_path / "examined"
     folder.mkdir()
-    report = examine(script, folder)
+    report = examine(script, folder, zygote)
     findings, wanted = report["findings"], expected(script)
     found = {place(f) for f in findings if f["severity"] != "info" or place(f) in wanted}
     assert found == wanted, told(findings)
