@@ -93,6 +93,7 @@ class Watch:
         self._pass: Pass | None = None
         self._direct: DirectCall | None = None
         self._direct_part: nn.Module | None = None
+        self._blind: tuple[nn.Module, Location | None] | None = None
         self._held_now: set[int] = set()
         self._held_by = 0
         self._activations = ActivationRows()
@@ -115,8 +116,10 @@ class Watch:
         if len(self.stack) == 1:
             self._begin(module, args, kwargs)
         if self.deep and self.observing and not torch.is_grad_enabled():
+            if self._blind is None:
+                self._blind = (module, caller())  # the outermost call without gradients, for all that it calls
             for parameter in module.parameters(recurse=False):
-                self.without_gradients.setdefault(id(parameter), caller())
+                self.without_gradients.setdefault(id(parameter), self._blind[1])
         if self._pass is not None and depends_on_mode(module):
             self._note_mode(self._pass, module)
 
@@ -144,6 +147,8 @@ class Watch:
     def leave(self, module: nn.Module, output: Any) -> None:
         """A module has returned, or raised."""
         self._direct_part = None
+        if self._blind is not None and self._blind[0] is module:
+            self._blind = None
         self.signs.leave(module, output)
         while self.stack and self.stack.pop() is not module:
             pass
