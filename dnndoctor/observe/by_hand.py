@@ -155,12 +155,13 @@ def is_look(function: Any) -> bool:
     return getattr(function, "__name__", "") in _LOOKS
 
 
-def is_update(function: Any) -> bool:
-    """Whether a call is how updates by hand begin: ``p.data``, or a change in place without gradients."""
+def is_update(function: Any, of_itself: bool) -> bool:
+    """Whether a call is how updates by hand begin: ``p.data``, or a change in place, ``of_itself`` or in no_grad."""
     name = getattr(function, "__name__", "")
     owner = getattr(getattr(function, "__self__", None), "__name__", "")
     in_place = (name.endswith("_") and not name.startswith("_")) or name in ("__isub__", "__iadd__", "__imul__")
-    return (name in ("__get__", "__set__") and owner == "data") or (in_place and not torch.is_grad_enabled())
+    changes = in_place and (of_itself or not torch.is_grad_enabled())
+    return (name in ("__get__", "__set__") and owner == "data") or changes
 
 
 _LOOKS = frozenset(

@@ -14,6 +14,7 @@ from dnndoctor.observe.passes import Pass
 from dnndoctor.observe.source import caller_of
 
 DEPTH = 40
+_MODULE_FILE = nn.modules.module.__file__
 
 
 @dataclass
@@ -44,7 +45,13 @@ def direct_call(part: nn.Module, top: nn.Module) -> DirectCall | None:
         if frame is None:
             break
         code = frame.f_code
-        if code.co_argcount and code.co_name != "__init__" and frame.f_locals.get(code.co_varnames[0]) is top:
+        bookkeeping = code.co_filename == _MODULE_FILE  # zero_grad, state_dict, apply: no forward pass
+        if (
+            not bookkeeping
+            and code.co_argcount
+            and code.co_name != "__init__"
+            and frame.f_locals.get(code.co_varnames[0]) is top
+        ):
             found = frame
             forward = frame if code.co_name == "forward" else forward
         frame = frame.f_back

@@ -28,6 +28,7 @@ from dnndoctor.recording import operations
 MOST_OPERATIONS = 1500
 MOST_CHECKED = 400
 MOST_REPEATS = 48  # of one line: layers in a loop; an unrolled recurrence may have more steps
+_BOOKKEEPING = frozenset(("zero_", "requires_grad_"))
 _ATTRIBUTES = ("dim", "reduction", "label_smoothing", "ignore_index", "p", "training", "approximate")
 RISKY = frozenset("log log2 log10 log1p sqrt rsqrt div pow exp reciprocal acos asin atanh".split())
 _POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",), "dropout": ("p", "training")}
@@ -191,6 +192,9 @@ class ForwardWatch(TorchFunctionMode):
             return
         tensors = [each for each in (*_tensors(args), *_tensors(kwargs.values())) if not is_lazy(each)]
         inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))
+        name = getattr(func, "__name__", "")
+        if not inputs and (name in _BOOKKEEPING or (name == "__get__" and not output.requires_grad)):
+            return  # p.grad, p.requires_grad_(): no part of a forward pass
         held = [each for each in tensors if id(each) in self.parameter_names]
         parameters = tuple(self.parameter_names[id(each)] for each in held)
         met = bool(held) and output.requires_grad

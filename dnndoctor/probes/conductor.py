@@ -77,6 +77,7 @@ class Conductor:
     def open_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer's step begins; a closure of its own is yet to be evaluated."""
         self.clock.still_stopped()
+        self.hand.drop()
         self.settle()
         self.clock.first_step()
         self.sweep.keep_start(optimizer)

@@ -22,6 +22,11 @@ class HandBorder:
         self._conductor = conductor
         self._watch = conductor.watch
 
+    def drop(self) -> None:
+        """An optimizer steps: what changes the parameters now is no update by hand."""
+        self._watch.by_hand.pending = False
+        self._watch.forward.before_use = None
+
     def after_backward(self, roots: list[torch.Tensor]) -> None:
         """Backward has run on ``roots``, and no optimizer steps: an update may follow."""
         if self._watch.may_be_by_hand:
@@ -65,7 +70,7 @@ class HandBorder:
             return
         watch.forward.before_use = None
         try:
-            if is_update(function):
+            if is_update(function, args[0] is used):
                 hand.location = hand.location or caller()
             elif torch.is_grad_enabled() and not is_look(function):
                 self.close()
