@@ -147,7 +147,9 @@ def _run_program(job: Job, conductor: Any) -> tuple[Ending, Any]:
 
 def _left(leave: SystemExit, conductor: Any) -> Ending:
     code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
-    if conductor.cut or not code:
+    if conductor.probing and code:
+        conductor.sweep.fail_trial()
+    if conductor.cut or conductor.probing or not code:
         return Ending(kind="finished")
     message = _printable(str(leave.code))[:300] if isinstance(leave.code, str) else f"sys.exit({code})"
     if isinstance(leave.code, str):
@@ -160,7 +162,7 @@ def _wants_world(error: BaseException, conductor: Any) -> bool:
 
 
 def _by_hand(ending: Ending) -> Ending:
-    message = "backward ran, but no torch.optim optimizer made a step: updates made by hand cannot be examined yet"
+    message = "backward ran, but no optimizer made a step, and no parameter was seen to change after a backward pass"
     return msgspec.structs.replace(ending, message=message)
 
 
@@ -197,6 +199,11 @@ def exception(error: BaseException, script: str, conductor: Any, *, say: bool = 
         return Ending(kind=conductor.clock.stopping)  # raised on the way out, after we had stopped the script
     if conductor.cut:
         return Ending(kind="stopped")  # their epoch was cut short by us; what follows is no fault of theirs
+    if conductor.probing:
+        if say:
+            traceback.print_exception(error)
+        conductor.sweep.fail_trial()  # at a rate of ours: perhaps it guards against a loss that is not finite
+        return Ending(kind="finished")
     from dnndoctor.observe.source import is_user_file, relative
 
     if say:
