@@ -196,7 +196,9 @@ def _facts() -> None:
 class Forked:
     """A child of this process, as ``subprocess.Popen`` would have given it."""
 
-    def __init__(self, command: Sequence[str], *, cwd: str, environment: Mapping[str, str], output: int) -> None:
+    def __init__(
+        self, command: Sequence[str], *, cwd: str, environment: Mapping[str, str], reading: int, output: int
+    ) -> None:
         self.returncode: int | None = None
         sys.stdout.flush()
         sys.stderr.flush()
@@ -207,7 +209,7 @@ class Forked:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        for number, source in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
+        for number, source in enumerate((reading, output, output)):
             os.dup2(source, number)
         os.closerange(3, 256)
         _enter(cwd, environment)

@@ -39,7 +39,7 @@ class ByHand:
         self._kept: list[torch.Tensor] = []
         self._ids: frozenset[int] = frozenset()
         self._rate = 0.0
-        self._handed = False
+        self._handed = self._begun = False
 
     def again(self) -> ByHand:
         """For the script's next run: other tensors, updated at the same rate."""
@@ -65,11 +65,19 @@ class ByHand:
         elif gradients is not None:
             self.take_over(list(gradients))
         parameters = self.parameters
-        found = [gradients.get(p) if gradients is not None else p.grad for p in parameters]
-        self._gradients = [_sample(g).clone() if g is not None else None for g in found]
-        self.norms = steps.norms_of(found)
+        self._take([gradients.get(p) if gradients is not None else p.grad for p in parameters])
         self.before = [_sample(p).clone() for p in parameters]
-        self.pending, self._handed = bool(parameters), gradients is not None
+        self.pending, self._handed, self._begun = bool(parameters), gradients is not None, False
+
+    def begin_update(self) -> None:
+        """The update begins: the gradients are those of now, which may have been clipped since the backward pass."""
+        if not self._begun and not self._handed:
+            self._take([p.grad for p in self.parameters])
+        self._begun = True
+
+    def _take(self, gradients: list[torch.Tensor | None]) -> None:
+        self._gradients = [_sample(g).clone() if g is not None else None for g in gradients]
+        self.norms = steps.norms_of(gradients)
 
     def replaces(self, inputs: list[torch.Tensor]) -> bool:
         """Whether these stand in the place of the parameters, as ``w = w - rate * gradient`` makes new tensors."""

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import torch
 
+_VALUELESS = (
+    torch._C._TorchDispatchModeKey.FAKE,
+    torch._C._TorchDispatchModeKey.PROXY,
+    torch._C._TorchDispatchModeKey.FUNCTIONAL,
+)
 _peek = torch._C._functorch.peek_interpreter_stack
 _tracing = torch._C._get_tracing_state
 
@@ -13,7 +18,13 @@ def transformed() -> bool:
 
     Reading a value there raises, warns, or becomes part of what is traced.
     """
-    return _peek() is not None or _tracing() is not None or torch.compiler.is_compiling()
+    return _peek() is not None or _tracing() is not None or torch.compiler.is_compiling() or _without_values()
+
+
+def _without_values() -> bool:
+    if not torch._C._len_torch_dispatch_stack():
+        return False
+    return any(torch._C._get_dispatch_mode(each) is not None for each in _VALUELESS)
 
 
 def readable(tensor: torch.Tensor) -> bool:

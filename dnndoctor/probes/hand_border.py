@@ -71,6 +71,7 @@ class HandBorder:
         watch.forward.before_use = None
         try:
             if is_update(function, args[0] is used):
+                hand.begin_update()
                 hand.location = hand.location or caller()
             elif torch.is_grad_enabled() and not is_look(function):
                 self.close()

@@ -168,9 +168,12 @@ class _Examination:
         environment.pop("DNNDOCTOR_JOB", None)  # a check within a check is followed by its own parent
         try:
             arguments = [*self._command, job_file]
-            child = process.start(arguments, cwd=job.cwd, environment=environment, output=pump.writing)
-            pump.started()
-            return self._watcher.follow(child, channel)
+            with process.silent_terminal() as reading:
+                child = process.start(
+                    arguments, cwd=job.cwd, environment=environment, reading=reading, output=pump.writing
+                )
+                pump.started()
+                return self._watcher.follow(child, channel)
         finally:
             channel.close()
 

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+END_OF_INPUT = b"\x04" * 64  # one for each time that something reads
 PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37
 SIGNALS = {
     "SIGSEGV": "segmentation fault",
@@ -38,13 +40,40 @@ def signal_in_words(number: int) -> str:
     return SIGNALS.get(name, name)
 
 
-def start(command: Sequence[str], *, cwd: str, environment: Mapping[str, str], output: int) -> subprocess.Popen[bytes]:
-    """Start the child in its own session; it reads nothing, and all that it prints goes to ``output``."""
+@contextlib.contextmanager
+def silent_terminal() -> Iterator[int]:
+    """A descriptor to read from: a terminal of 24 x 80 at which nobody types, as programs ask theirs for its size.
+
+    Whoever reads from it meets its end. Where there are no such terminals, the null device.
+    """
+    try:
+        import fcntl
+        import pty
+        import termios
+
+        master, slave = pty.openpty()
+    except (ImportError, OSError):
+        with open(os.devnull, "rb") as nothing:
+            yield nothing.fileno()
+        return
+    try:
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        os.write(master, END_OF_INPUT)
+        yield slave
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
+def start(
+    command: Sequence[str], *, cwd: str, environment: Mapping[str, str], reading: int, output: int
+) -> subprocess.Popen[bytes]:
+    """Start the child in its own session; all that it prints goes to ``output``."""
     return subprocess.Popen(
         command,
         cwd=cwd,
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        stdin=reading,
         stdout=output,
         stderr=output,
         start_new_session=True,
