@@ -70,12 +70,16 @@ class Modules:
         holders = [each for name, each in top.named_modules() if name and path.endswith(name)]
         return self._built.get(top) if not holders else self._built.get(holders[0]) or self._built.get(top)
 
+    def living(self) -> list[nn.Module]:
+        """Every module that was built and is still there."""
+        return [module for each in self._order if (module := each()) is not None]
+
     def index(self, *roots: nn.Module) -> None:
         """Find the models among all living modules, and give every module its path."""
         # Held as one of these, a loss that is built anew in every step would live for ever.
         self.tops = [each for each in self.tops if next(each.parameters(), None) is not None]
         self._order = [each for each in self._order if each() is not None]
-        living = [module for each in self._order if (module := each()) is not None]
+        living = self.living()
         living += [each for each in roots if each not in self._built]
         inner = {id(child) for module in living for child in module.children()}
         self.tops = [module for module in living if id(module) not in inner]

@@ -22,7 +22,7 @@ from dnndoctor.observe.data import Fed, batch_size, flat_tensors, kind_of
 from dnndoctor.observe.direct import DirectCall, direct_call
 from dnndoctor.observe.forward import ForwardWatch, Watched
 from dnndoctor.observe.found import Found
-from dnndoctor.observe.inventory import Inventory
+from dnndoctor.observe.inventory import Inventory, fingerprint
 from dnndoctor.observe.loaders import Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
@@ -106,6 +106,14 @@ class Watch:
         self._flushed = self._flush_seconds = 0.0
 
     # modules
+
+    def note_loaded(self, module: nn.Module, before: tuple[object, ...]) -> None:
+        """Weights were loaded; not from outside if they were those already, or are those of another living model."""
+        now = fingerprint(module)
+        others = (each for each in self.modules.living() if each is not module and type(each) is type(module))
+        if now != before and all(fingerprint(each) != now for each in others):
+            self.pretrained = True
+            self.inventory.note_loaded(module)
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called."""

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
 from dnndoctor.findings import Location
+from dnndoctor.observe import inventory
 from dnndoctor.observe.loaders import iterating
 from dnndoctor.observe.source import caller, is_user_class
 from dnndoctor.observe.transforms import transformed
@@ -304,10 +305,10 @@ def _wrap_helpers(installed: Installed, watch: Watch) -> None:
     load_state_dict, scale = nn.Module.load_state_dict, torch.amp.GradScaler.scale
 
     def load(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        before = None if watch.step else inventory.fingerprint(self)
         result = load_state_dict(self, *args, **kwargs)
-        if not watch.step:
-            watch.pretrained = True
-            watch.inventory.note_loaded(self)
+        if before is not None:
+            note_loaded(self, before)
         return result
 
     def scaled(self: Any, outputs: Any) -> Any:
@@ -316,6 +317,7 @@ def _wrap_helpers(installed: Installed, watch: Watch) -> None:
             watch.unscaled[id(result)] = outputs
         return result
 
+    note_loaded = _shielded(watch, watch.note_loaded)
     installed.patch(nn.Module, "load_state_dict", functools.wraps(load_state_dict)(load))
     installed.patch(torch.amp.GradScaler, "scale", functools.wraps(scale)(scaled))
     for name in ("clip_grad_norm_", "clip_grad_value_"):
