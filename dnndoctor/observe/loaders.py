@@ -167,6 +167,9 @@ class ServedIterator:
 
 
 def _copy(value: Any) -> Any:
+    if type(value) is torch.Tensor:
+        with torch._C.DisableTorchFunction():  # a mode of the user's shall not see it
+            return value.detach().clone().requires_grad_(value.requires_grad)
     return value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, torch.Tensor) else value
 
 

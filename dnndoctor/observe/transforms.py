@@ -29,7 +29,7 @@ def _without_values() -> bool:
 
 def readable(tensor: torch.Tensor) -> bool:
     """Whether the tensor has values of its own: a plain one, not on "meta", not a fake, batched or wrapped one."""
-    return type(tensor) in _PLAIN and not tensor.is_meta
+    return type(tensor) in _PLAIN and not tensor.is_meta and not tensor.is_quantized
 
 
 _PLAIN = frozenset((torch.Tensor, torch.nn.Parameter, torch.nn.Buffer))

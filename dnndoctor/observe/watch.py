@@ -302,6 +302,10 @@ class Watch:
         for each in self.optimizers:
             if each.optimizer is optimizer:
                 return each
+        lead = self.optimizers[0] if self.optimizers else None
+        if lead is not None and self._is_the_lead_again(optimizer, lead):
+            lead.optimizer, lead.rebuilt = optimizer, True
+            return lead
         facts = steps.describe(optimizer, len(self.optimizers), self.optimizer_built.get(optimizer))
         facts.built_at_step = self.built_at_step.get(optimizer, 0)
         self.optimizers.append(facts)
@@ -315,6 +319,12 @@ class Watch:
         if self.optimizers:
             return self.optimizers[0].by_hand
         return not self.optimizer_built or self.backwards >= BACKWARDS_WITHOUT_STEP
+
+    def _is_the_lead_again(self, optimizer: torch.optim.Optimizer, lead: steps.OptimizerFacts) -> bool:
+        """Some build their optimizer anew for every step, or every few."""
+        since = self.step > 0 and self.built_at_step.get(optimizer) == self.step
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        return since and type(optimizer) is type(lead.optimizer) and held == lead.held
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer is about to step."""
@@ -422,6 +432,12 @@ class Watch:
         for index, each in enumerate(self.optimizers):
             each.index = index
         self._weights_before.clear()
+        # What its steps and the old lead's last words left behind belongs to no step.
+        self.losses.clear()
+        self._grad_squares, self.batch_size = 0.0, 0
+        self._step_started = time.perf_counter()
+        if self.deep:
+            self.forward.begin()
 
     def name_loose(self, parameters: list[torch.Tensor]) -> None:
         """Name tensors that no module holds by the variables that hold them."""

@@ -125,6 +125,7 @@ class Conductor:
 
     def on_backward(self, values: list[torch.Tensor]) -> None:
         """Backward runs on these losses."""
+        self.clock.still_stopped()
         self.hand.close()
         self.look_at_the_clock()
         (self.sweep.losses if self.probing else self.watch.losses).extend(values)
@@ -134,10 +135,10 @@ class Conductor:
         self.watch.after_backward()
         self.hand.after_backward(roots)
 
-    def adopt_thread(self) -> bool:
-        """Training goes on in this thread, and not in the one that we started in."""
+    def adopt_thread(self, stepping: bool = False) -> bool:
+        """Training goes on in this thread, and not in the one that we started in; the first step decides."""
         watch = self.watch
-        if watch.step or watch.backward_seen or watch.stack or self.probing:
+        if watch.step or (watch.backward_seen and not stepping) or watch.stack or self.probing:
             return False
         watch.thread = threading.get_ident()
         watch.forward.__enter__()

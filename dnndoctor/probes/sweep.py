@@ -124,6 +124,8 @@ class Sweep:
         facts = self.watch.optimizers[0]
         if facts.by_hand and not self.watch.by_hand.plain:
             return "the updates are made by hand, and are not the gradient times one learning rate"
+        if facts.rebuilt:
+            return "the optimizer is built anew on the way: its state cannot be rolled back"
         if facts.peak_rate <= 0:
             return f"{type(facts.optimizer).__name__} has no learning rate above zero in the watched steps"
         if facts.evaluations > 1 or isinstance(facts.optimizer, torch.optim.LBFGS):

@@ -23,7 +23,7 @@ from dnndoctor.findings import Location
 from dnndoctor.observe import inventory
 from dnndoctor.observe.loaders import iterating
 from dnndoctor.observe.source import caller, is_user_class
-from dnndoctor.observe.transforms import transformed
+from dnndoctor.observe.transforms import readable, transformed
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.conductor import Conductor
 from dnndoctor.subject.installed import Installed, Switch
@@ -39,6 +39,7 @@ def install(watch: Watch, conductor: Conductor) -> Installed:
     _wrap_helpers(installed, watch)
     serve = iterating(watch.loaders, DataLoader.__iter__, conductor.serve, lambda: conductor.probing)
     installed.patch(DataLoader, "__iter__", serve)
+    installed.on_removal(watch.forward.release)
     return installed
 
 
@@ -49,7 +50,8 @@ def _shielded(watch: Watch, look: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         if watch.failure is None:
             try:
-                return look(*args, **kwargs)
+                with torch._C.DisableTorchFunction():  # a mode of the user's shall not see what looking calls
+                    return look(*args, **kwargs)
             except Exception as bug:  # noqa: BLE001 - it is told in the report
                 watch.fail(bug)
         return None
@@ -149,7 +151,7 @@ def _hook_modules(installed: Installed, watch: Watch, conductor: Conductor) -> N
 
 def _hook_steps(installed: Installed, watch: Watch, conductor: Conductor) -> None:
     def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if threading.get_ident() != watch.thread and not conductor.adopt_thread():
+        if threading.get_ident() != watch.thread and not conductor.adopt_thread(stepping=True):
             return None
         closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
         watch.forward.release()  # what a snapshot calls is not looked at
@@ -231,7 +233,7 @@ def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> 
             forward.engage(was or (watch.by_hand.pending and watch.deep and watch.observing))
 
     def look(tensors: list[torch.Tensor]) -> None:
-        scalars = [t for t in tensors if t.numel() == 1]
+        scalars = [t for t in tensors if readable(t) and t.numel() == 1]
         conductor.on_backward([watch.unscaled.get(id(t), t).detach() for t in scalars])
         watch.before_backward(tensors)
 

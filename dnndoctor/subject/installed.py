@@ -24,6 +24,10 @@ class Installed:
         """Own a handle that torch gave for a hook."""
         self._undo.append(handle.remove)
 
+    def on_removal(self, undo: Callable[[], None]) -> None:
+        """Do this too as all is removed."""
+        self._undo.append(undo)
+
     def remove(self) -> None:
         """Leave torch as it was."""
         while self._undo:
