@@ -27,7 +27,7 @@ class Inventory:
         self._loaded: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
 
     def note_loaded(self, module: nn.Module) -> None:
-        """These parameters came from a checkpoint."""
+        """These parameters came from a checkpoint, or from another model."""
         for parameter in module.parameters():
             self._loaded[parameter] = True
             self._initial.pop(parameter, None)

@@ -108,12 +108,13 @@ class Watch:
     # modules
 
     def note_loaded(self, module: nn.Module, before: tuple[object, ...]) -> None:
-        """Weights were loaded; not from outside if they were those already, or are those of another living model."""
+        """Weights were loaded: none if they were those already, a copy if another living model has them."""
         now = fingerprint(module)
+        if now == before:
+            return
+        self.inventory.note_loaded(module)
         others = (each for each in self.modules.living() if each is not module and type(each) is type(module))
-        if now != before and all(fingerprint(each) != now for each in others):
-            self.pretrained = True
-            self.inventory.note_loaded(module)
+        self.pretrained = self.pretrained or all(fingerprint(each) != now for each in others)
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A module is called."""
@@ -604,6 +605,8 @@ class Watch:
         self._flushed, self._flush_seconds = time.perf_counter(), time.perf_counter() - began
 
     def _flush_in_time(self) -> None:
-        """A process that is killed loses at most twenty times as long as writing takes."""
+        """The steps at once; whole tables when twenty times as long has passed as writing them takes."""
         if time.perf_counter() - self._flushed > 20 * self._flush_seconds:
             self.flush()
+        else:
+            self.writer.commit()

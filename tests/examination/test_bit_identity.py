@@ -97,10 +97,14 @@ def assert_same_losses(source: str, report: dict[str, object], folder: Path, zyg
 SHARE = 0.25  # steps of the loop among all steps of all optimizers, or among all gradients
 
 
-@pytest.mark.parametrize("script", [*HEALTHY, *SICK])
+# Fifty bare steps of four seconds each would say nothing more.
+QUICK = [each for each in (*HEALTHY, *SICK) if each.id not in BUDGET]
+
+
+@pytest.mark.parametrize("script", QUICK)
 def test_watching_changes_no_loss(script: Path, quick_check: Check, tmp_path: Path, zygote: Zygote) -> None:
     source = script.read_text(encoding="utf-8")
-    report = quick_check(source, "--no-probes", *BUDGET.get(script.stem, ()))
+    report = quick_check(source, "--no-probes")
     assert report["target"]["outcome"] == "examined", report["target"]["reason"]
     assert_same_losses(source, report, tmp_path, zygote)
 
