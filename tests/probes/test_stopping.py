@@ -41,6 +41,8 @@ class Loop:
         loss.backward()
         self.optimizer.step()
         self.steps += 1
+        with torch.no_grad():
+            self.model(X)  # after which a few more steps are enough
 
     def run(self) -> None:
         for _ in range(5000):
