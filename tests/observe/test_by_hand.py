@@ -375,8 +375,6 @@ HANDED_OUT: dict[str, Callable[[int], list[float]]] = {
     "func.grad in place": by_func_grad,
 }
 MISSED = {
-    "autograd.grad in place": pytest.mark.xfail(strict=True, reason="its loss is counted twice"),
-    "autograd.grad, new tensors": pytest.mark.xfail(strict=True, reason="its loss is counted twice"),
     "func.grad in place": pytest.mark.xfail(strict=True, reason="the step is closed within the update"),
 }
 

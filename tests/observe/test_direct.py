@@ -136,7 +136,6 @@ def test_an_evaluation_is_one_without_gradients(way: str, tmp_path: Path) -> Non
     assert (evaluated["passes"], evaluated["training"], evaluated["trained"]) == (3, False, False)
 
 
-@pytest.mark.xfail(strict=True, reason="reads of gradients are taken for direct calls")
 @pytest.mark.parametrize("to_none", [True, False])
 @pytest.mark.parametrize("between", [True, False])
 def test_reading_gradients_is_no_pass(to_none: bool, between: bool, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 from torch._C import _get_function_stack_at, _len_torch_function_stack
 
 from dnndoctor.observe.watch import Watch
-from dnndoctor.probes.conductor import Conductor, Stop
+from dnndoctor.probes.clock import Stop
+from dnndoctor.probes.conductor import Conductor
 from dnndoctor.recording.reader import Row, Rows, read
 from dnndoctor.recording.writer import Writer
 from dnndoctor.subject import hooks

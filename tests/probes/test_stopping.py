@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from dnndoctor.probes.conductor import Stop
+from dnndoctor.probes.clock import Stop
 from tests.observe.watching import Examination, watching
 
 X = torch.randn(24, 5, generator=torch.Generator().manual_seed(1))
@@ -31,6 +31,7 @@ class Loop:
         self.model = nn.Linear(5, 2)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
         self.swallow = swallow
+        self.evaluates = True
         self.caught: list[str] = []
         self.steps = 0
         self.steps_at_catch: list[int] = []
@@ -41,8 +42,9 @@ class Loop:
         loss.backward()
         self.optimizer.step()
         self.steps += 1
-        with torch.no_grad():
-            self.model(X)  # after which a few more steps are enough
+        if self.evaluates:
+            with torch.no_grad():
+                self.model(X)  # after which a few more steps are enough
 
     def run(self) -> None:
         for _ in range(5000):
@@ -64,7 +66,7 @@ def leaver(found: Examination, kinds: list[str]) -> None:
         kinds.append(kind)
         raise Left(kind)
 
-    found.conductor.leave = leave
+    found.conductor.clock.leave = leave
 
 
 def test_an_except_exception_does_not_hold_it_up(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_what_is_swallowed_is_raised_again_at_the_next_border(tmp_path: Path) ->
         loop.run()
     assert loop.caught == ["stopped"] * 6
     assert loop.steps_at_catch[1:] == [loop.steps_at_catch[0]] * 5
-    assert found.conductor.stopping == "stopped"
+    assert found.conductor.clock.stopping == "stopped"
 
 
 def test_what_is_swallowed_leads_to_leaving(tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ def test_a_process_that_is_left_at_once_is_never_raised_through(tmp_path: Path) 
     loop, kinds = Loop(BaseException), list[str]()
     with watching(tmp_path, steps=5) as found:
         leaver(found, kinds)
-        found.conductor.leaves_at_once = True
+        found.conductor.clock.leaves_at_once = True
         with pytest.raises(Left):
             loop.run()
     assert loop.caught == []
@@ -168,6 +170,7 @@ def test_training_in_another_thread_is_left_and_not_raised_in(tmp_path: Path) ->
 
 def test_when_the_time_is_up_the_next_border_ends_it(tmp_path: Path) -> None:
     loop = Loop()
+    loop.evaluates = False
     with watching(tmp_path, seconds=0.3) as found:
         loop.run()
     assert found.stopped == "budget"

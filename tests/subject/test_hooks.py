@@ -185,7 +185,7 @@ def test_removal_from_within_the_report_of_a_step(tmp_path: Path) -> None:
                 found.watch.observing = found.watch.deep = found.watch.forward.active = False
                 found.installed.remove()
 
-        found.conductor._report = report
+        found.conductor.clock.report = report
         losses = train(6)
         assert told[-1][1] == 2
     assert losses == train(6)
