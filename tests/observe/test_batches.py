@@ -88,6 +88,17 @@ def test_a_whole_validation_set_in_one_batch_evaluates(tmp_path: Path) -> None:
     assert roles(examine(tmp_path, run)) == {8: "training", 9: "evaluation"}
 
 
+def test_an_evaluation_that_forgot_to_switch_gradients_off_is_one(tmp_path: Path) -> None:
+    def run() -> None:
+        loop, validation = Loop(), loader(9, 9)
+        for batch in loader(8):
+            loop.step(batch)
+            for x, _ in validation:
+                loop.model(x)
+
+    assert roles(examine(tmp_path, run)) == {8: "training", 9: "evaluation"}
+
+
 def test_a_loader_that_is_only_looked_at_is_no_training_loader(tmp_path: Path) -> None:
     def run() -> None:
         loop, look = Loop(), loader(5)

@@ -188,6 +188,18 @@ def test_an_optimizer_of_the_user_s_own_has_a_rate_only_if_it_is_plain(
     assert found.rates[-1] == pytest.approx(rate, rel=0.02)
 
 
+def test_the_sign_of_the_gradient_is_no_rate_times_the_gradient(tmp_path: Path) -> None:
+    def loop() -> None:
+        weight = torch.zeros(5, 2, requires_grad=True)
+        for _ in range(4):
+            nn.functional.cross_entropy(X @ weight, Y).backward()
+            with torch.no_grad():
+                weight.sub_(RATE * gradient(weight).sign())
+            weight.grad = None
+
+    assert examine(tmp_path, loop).rates == [0.0] * 3
+
+
 def test_a_rate_that_falls_is_followed(tmp_path: Path) -> None:
     def loop() -> None:
         model = net()
