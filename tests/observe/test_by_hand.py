@@ -240,12 +240,7 @@ def test_accumulated_gradients_make_one_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "accumulated",
-    [
-        2,
-        pytest.param(
-            8, marks=pytest.mark.xfail(strict=True, reason="what an optimizer did is taken for an update by hand")
-        ),
-    ],
+    [2, 8],
 )
 def test_an_optimizer_that_steps_late_is_not_taken_for_updates_by_hand(accumulated: int, tmp_path: Path) -> None:
     def loop() -> None:
@@ -282,12 +277,7 @@ def pull_back(model: nn.Module, averaged: nn.Module) -> None:
 @pytest.mark.parametrize("between", [clip_weights, average, pull_back])
 @pytest.mark.parametrize(
     "accumulated",
-    [
-        1,
-        pytest.param(
-            5, marks=pytest.mark.xfail(strict=True, reason="what an optimizer did is taken for an update by hand")
-        ),
-    ],
+    [1, 5],
 )
 def test_what_else_is_done_to_weights_of_an_optimizer_is_no_step(
     between: Callable[[nn.Module, nn.Module], None], accumulated: int, tmp_path: Path
@@ -307,7 +297,6 @@ def test_what_else_is_done_to_weights_of_an_optimizer_is_no_step(
     assert found.rates == [RATE] * 4
 
 
-@pytest.mark.xfail(strict=True, reason="what an optimizer did is taken for an update by hand")
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
 def test_a_copied_optimizer_is_an_optimizer(copied: Callable[[Any], Any], tmp_path: Path) -> None:
     def loop() -> None:
@@ -386,14 +375,9 @@ HANDED_OUT: dict[str, Callable[[int], list[float]]] = {
     "func.grad_and_value": by_grad_and_value,
     "func.grad in place": by_func_grad,
 }
-MISSED = {
-    "func.grad in place": pytest.mark.xfail(strict=True, reason="the step is closed within the update"),
-}
 
 
-@pytest.mark.parametrize(
-    "loop", [pytest.param(name, marks=MISSED[name]) if name in MISSED else name for name in HANDED_OUT]
-)
+@pytest.mark.parametrize("loop", HANDED_OUT)
 def test_gradients_that_are_handed_out_lead_to_steps(loop: str, tmp_path: Path) -> None:
     seen: list[float] = []
     found = examine(tmp_path, lambda: seen.extend(HANDED_OUT[loop](7)))

@@ -76,7 +76,6 @@ def test_an_optimizer_built_later_takes_the_lead(
     assert sorted(row["steps"] for row in found.rows["optimizer"]) == sorted(counts)
 
 
-@pytest.mark.xfail(strict=True, reason="the first row has the losses of uncounted steps too")
 @pytest.mark.parametrize("train", [freeze_then_unfreeze, distillation, folds])
 def test_every_recorded_loss_is_that_of_one_step(
     train: Callable[[list[float], tuple[int, ...]], None], tmp_path: Path
@@ -140,7 +139,6 @@ def test_two_optimizers_of_one_loss_are_one_step(tmp_path: Path) -> None:
     assert [(row["name"], row["steps"]) for row in found.rows["optimizer"]] == [("SGD", 8), ("Adam", 8)]
 
 
-@pytest.mark.xfail(strict=True, reason="each such optimizer is another one")
 def test_an_optimizer_built_anew_for_every_step_is_a_loop_all_the_same(tmp_path: Path) -> None:
     seen: list[float] = []
 

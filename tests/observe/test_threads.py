@@ -112,7 +112,6 @@ def test_forward_in_one_thread_and_backward_in_another_is_no_event(tmp_path: Pat
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="the thread that runs backward is adopted for good")
 def test_backward_in_a_thread_and_step_in_the_main_one_is_no_event(tmp_path: Path) -> None:
     def loop() -> None:
         model = net()

@@ -130,7 +130,7 @@ WORK: list[Callable[[Net], Any]] = [
     scripted,
     fx_traced,
     exported,
-    pytest.param(faked, marks=pytest.mark.xfail(strict=True, reason="the watch calls operations under the fake mode")),  # type: ignore[list-item]
+    faked,
     on_meta,
     parametrized,
     checkpointed,

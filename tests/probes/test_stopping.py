@@ -106,15 +106,7 @@ BORDERS: dict[str, Callable[[Loop], Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "border",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="backward asks only for the time"))
-        if name == "a backward"
-        else name
-        for name in BORDERS
-    ],
-)
+@pytest.mark.parametrize("border", BORDERS)
 def test_every_border_is_the_next_one(border: str, tmp_path: Path) -> None:
     loop, kinds = Loop(), list[str]()
     with watching(tmp_path, steps=5) as found:

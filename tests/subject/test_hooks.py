@@ -125,7 +125,6 @@ def test_removed_twice_is_removed_once(tmp_path: Path) -> None:
     state.assert_unchanged()
 
 
-@pytest.mark.xfail(strict=True, reason="remove leaves an engaged mode")
 def test_no_mode_is_left_on_the_stack(tmp_path: Path) -> None:
     with watching(tmp_path) as found:
         train()
@@ -263,7 +262,6 @@ class Calls(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.xfail(strict=True, reason="hooks call operations under the user's modes")
 def test_a_mode_of_the_user_s_around_the_loop_sees_the_user_s_calls_only(tmp_path: Path) -> None:
     def counted() -> list[str]:
         with Calls() as calls:
