@@ -234,6 +234,38 @@ def test_functions_that_the_user_took_before_removal_work_after_it(tmp_path: Pat
     assert float(scaler.scale(torch.ones(()))) == scaler.get_scale()
 
 
+WEIGHT = torch.ones(3, requires_grad=True)
+BY_KEYWORD: dict[str, Callable[[], Any]] = {
+    "func.grad": lambda: torch.func.grad(func=lambda w: w.pow(2).sum(), argnums=0, has_aux=False)(torch.ones(3)),
+    "func.grad_and_value": lambda: torch.func.grad_and_value(func=lambda w: w.pow(2).sum())(torch.ones(3)),
+    "func.grad, two": lambda: torch.func.grad(lambda a, b: (a * b).sum(), (0, 1))(torch.ones(3), torch.ones(3)),
+    "autograd.grad": lambda: torch.autograd.grad(outputs=WEIGHT.sum(), inputs=WEIGHT, grad_outputs=None),
+    "autograd.backward": lambda: torch.autograd.backward(tensors=WEIGHT.sum(), inputs=[WEIGHT]),
+    "backward": lambda: WEIGHT.exp().backward(gradient=torch.ones(3), inputs=[WEIGHT]),
+    "load_state_dict": lambda: len(nn.Linear(2, 2).load_state_dict(state_dict={}, strict=False).missing_keys),
+    "clip_grad_norm_": lambda: nn.utils.clip_grad_norm_(parameters=[WEIGHT], max_norm=1.0, norm_type=2.0),
+    "zero_grad": lambda: torch.optim.SGD(params=[WEIGHT], lr=0.1).zero_grad(set_to_none=True),
+    "scale": lambda: torch.amp.GradScaler(device="cpu").scale(outputs=[WEIGHT.detach()]),
+}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="its first parameter has another name"))
+        if name in ("func.grad", "func.grad_and_value")
+        else name
+        for name in BY_KEYWORD
+    ],
+)
+def test_wrappers_take_the_keywords_that_torch_takes(call: str, tmp_path: Path) -> None:
+    watched: list[str] = []
+    WEIGHT.grad = None
+    examine(tmp_path, lambda: watched.append(str(BY_KEYWORD[call]())))
+    WEIGHT.grad = None
+    assert watched == [str(BY_KEYWORD[call]())]
+
+
 def test_nothing_of_the_loop_lives_on(tmp_path: Path) -> None:
     alive: list[ref[Any]] = []
 
