@@ -146,6 +146,8 @@ class ForwardWatch(TorchFunctionMode):
                 self.note(func, args, kwargs or {}, result)
                 if torch.is_grad_enabled():
                     self._see(func, args, kwargs or {}, result)
+                else:
+                    self._see_evaluation(args)
                 self.active = True
             except Exception as bug:  # noqa: BLE001 - a bug of ours must not become one of the user's
                 self._fail(bug)
@@ -206,6 +208,13 @@ class ForwardWatch(TorchFunctionMode):
         finally:
             if met:
                 self._met(None, [])
+
+    def _see_evaluation(self, args: tuple[Any, ...]) -> None:
+        """Without gradients only who is called is of interest, where the layers are called by their ``forward``."""
+        held = next((each for each in _tensors(args) if id(each) in self.parameter_names), None)
+        if held is not None:
+            self._met(held, [])
+            self._met(None, [])
 
     def _note(
         self,

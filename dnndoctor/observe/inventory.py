@@ -109,7 +109,7 @@ def _row(
     if parameter.dim() > 1 and not parameter.is_meta:
         fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(parameter)
     grad = parameter.grad
-    received = id(parameter) in watch.received or (grad is not None and bool(_dense(grad).any()))
+    received = id(parameter) in watch.received or (grad is not None and readable(grad) and bool(_dense(grad).any()))
     bare = type(module) is nn.Module
     return {
         "id": number,

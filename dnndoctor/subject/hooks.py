@@ -271,8 +271,8 @@ def _wrap_backward(installed: Installed, watch: Watch, conductor: Conductor) -> 
         """``torch.func.grad`` and ``grad_and_value``: what they make hands out gradients of its first argument."""
 
         @functools.wraps(make)
-        def made(function: Any, argnums: Any = 0, has_aux: bool = False) -> Any:
-            inner = make(function, argnums, has_aux)
+        def made(func: Any, argnums: Any = 0, has_aux: bool = False) -> Any:
+            inner = make(func, argnums, has_aux)
 
             @functools.wraps(inner)
             def call(*args: Any, **kwargs: Any) -> Any:

@@ -197,7 +197,6 @@ def test_batches_of_every_form(form: str, keyword: bool, tmp_path: Path) -> None
     assert found.rows["event"] == []
 
 
-@pytest.mark.xfail(strict=True, reason="its gradients have no values to look at")
 def test_a_model_on_meta_beside_the_one_that_is_trained(tmp_path: Path) -> None:
     def run() -> None:
         with torch.device("meta"):

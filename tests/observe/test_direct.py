@@ -107,15 +107,7 @@ def test_the_mode_of_its_layers_is_seen(way: str, tmp_path: Path) -> None:
     assert group["active"] == [f"{prefix}drop"]
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        pytest.param(way, marks=pytest.mark.xfail(strict=True, reason="operations are not looked at without gradients"))
-        if way == "all by forward"
-        else way
-        for way in WAYS
-    ],
-)
+@pytest.mark.parametrize("way", WAYS)
 def test_an_evaluation_is_one_without_gradients(way: str, tmp_path: Path) -> None:
     make, call, _ = WAYS[way]
 

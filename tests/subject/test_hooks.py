@@ -249,15 +249,7 @@ BY_KEYWORD: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="its first parameter has another name"))
-        if name in ("func.grad", "func.grad_and_value")
-        else name
-        for name in BY_KEYWORD
-    ],
-)
+@pytest.mark.parametrize("call", BY_KEYWORD)
 def test_wrappers_take_the_keywords_that_torch_takes(call: str, tmp_path: Path) -> None:
     watched: list[str] = []
     WEIGHT.grad = None
