@@ -175,12 +175,12 @@ def peaks(width: int) -> None:
 
 
 def _peak_of(command: list[str], folder: str, environment: dict[str, str]) -> float:
-    probe = "import resource, runpy; runpy.run_path('train.py', run_name='__main__'); "
-    probe += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    probe = "import runpy; runpy.run_path('train.py', run_name='__main__'); "
+    probe += "from dnndoctor.observe import device; print(device.peak_resident_bytes())"
     out = subprocess.run(
         [command[0], "-c", probe], cwd=folder, capture_output=True, text=True, check=True, env=environment
     ).stdout
-    return float(out.split()[-1]) * (1 if sys.platform == "darwin" else 1024) / 2**20
+    return float(out.split()[-1]) / 2**20
 
 
 if __name__ == "__main__":
