@@ -31,6 +31,7 @@ MOST_REPEATS = 48  # of one line: layers in a loop; an unrolled recurrence may h
 _BOOKKEEPING = frozenset(("zero_", "requires_grad_"))
 _ATTRIBUTES = ("dim", "reduction", "label_smoothing", "ignore_index", "p", "training", "approximate")
 RISKY = frozenset("log log2 log10 log1p sqrt rsqrt div pow exp reciprocal acos asin atanh".split())
+_READING = operations.COPYING | {"grad"}  # by an optimizer, a checkpoint, clipping: no use of a parameter
 _POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",), "dropout": ("p", "training")}
 
 
@@ -199,6 +200,10 @@ class ForwardWatch(TorchFunctionMode):
             return  # p.grad, p.requires_grad_(): no part of a forward pass
         held = [each for each in tensors if id(each) in self.parameter_names]
         parameters = tuple(self.parameter_names[id(each)] for each in held)
+        if held and not inputs and (name := operation_name(func)) in _READING:
+            if name in operations.COPYING:
+                self._made_copy(self._index(func, args, kwargs, tensors, (), parameters, output), output)
+            return
         met = bool(held) and output.requires_grad
         if met:
             data = [each for each in tensors if not each.requires_grad and self.maker(each) is None]
@@ -236,6 +241,10 @@ class ForwardWatch(TorchFunctionMode):
             self._made[id(each)] = (ref(each), index)
         self._measure(index, output, tensors)
 
+    def _made_copy(self, index: int | None, copy: torch.Tensor) -> None:
+        if index is not None:
+            self._made[id(copy)] = (ref(copy), index)
+
     def _matters(self, func: Callable[..., Any], output: torch.Tensor) -> bool:
         """Data on its way: inside of a module, or where a function of limited domain made it non-finite."""
         if self._module_now()[1] is not None:
@@ -266,7 +275,7 @@ class ForwardWatch(TorchFunctionMode):
         if len(self.operations) >= MOST_OPERATIONS:
             self.complete = False
             return None
-        library = module is not None and not is_user_class(type(module))
+        library = module is not None and not is_user_class(type(module)) and name not in operations.COPYING
         index = len(self.operations)
         self._by_key[key] = index
         self.operations.append(

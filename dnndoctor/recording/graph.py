@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dnndoctor.recording.operations import ACTIVATIONS, GATING, LOSSES, NORMS, SHAPE_ONLY
+from dnndoctor.recording.operations import ACTIVATIONS, COPYING, GATING, LOSSES, NORMS, SHAPE_ONLY
 from dnndoctor.recording.reader import Row, Rows
 
 _KINDS = {
@@ -100,7 +100,7 @@ class Graph:
     @property
     def sees_weights(self) -> bool:
         """Whether any operation that takes a parameter was recorded."""
-        return any(node.parameters for node in self.nodes.values())
+        return any(node.parameters and not self.copies(node) for node in self.nodes.values())
 
     @cached_property
     def layers(self) -> list[Node]:
@@ -197,6 +197,11 @@ class Graph:
         """A norm layer stands between it and the next layer."""
         return any(each.name in NORMS for each in self.after(node))
 
+    def norm_behind(self, node: Node) -> str | None:
+        """The norm that alone takes a linear or convolution layer's output, with nothing between."""
+        next_ = list(self.direct(node)) if self.kind(node) in ("linear", "conv") else []
+        return next_[0].name if next_ and all(each.name in NORMS for each in next_) else None
+
     def residual(self, node: Node) -> bool:
         """Its output is added to another signal before the next layer."""
         return any(each.name == "add" and len(set(each.inputs)) > 1 for each in self.after(node))
@@ -244,9 +249,24 @@ class Graph:
         return [self.nodes[index] for index in seen]
 
     def cut_after(self, parameter: str) -> Node | None:
-        """The operation that takes the parameter's influence out of the graph: its result needs no gradient."""
-        users = [node.index for node in self.nodes.values() if parameter in node.parameters]
-        return next((n for n in self.descendants(users) if not n.row["differentiable"]), None)
+        """The operation that takes the parameter's influence out of the graph: its result needs no gradient.
+
+        A copy that is taken of the parameter itself cuts nothing off unless the loss depends on the copy.
+        """
+        users = [node for node in self.nodes.values() if parameter in node.parameters]
+        behind = self.ancestors(self.roots) if any(self.copies(node) for node in users) else set()
+        starts = [node.index for node in users if node.index in behind or not self.copies(node)]
+        return next((node for node in self.descendants(starts) if not node.row["differentiable"]), None)
+
+    def copies(self, node: Node) -> bool:
+        """Whether it only takes a copy of a parameter."""
+        return node.name in COPYING and bool(node.parameters) and not node.inputs
+
+    @cached_property
+    def copied_only(self) -> frozenset[str]:
+        """Parameters that no recorded operation takes, but for copies."""
+        copied = {p for node in self.nodes.values() if self.copies(node) for p in node.parameters}
+        return frozenset(copied - {p for node in self.nodes.values() if not self.copies(node) for p in node.parameters})
 
 
 def layer_name(graph: Graph, node: Node) -> str:
