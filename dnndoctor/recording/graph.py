@@ -176,6 +176,18 @@ class Graph:
                 return
             here = self.nodes.get(here.inputs[0]) if here.inputs else None
 
+    def head(self, node: Node) -> list[Node]:
+        """Everything that feeds it behind the last layers on each way to it; no layers."""
+        found: dict[int, Node] = {}
+        queue = list(node.inputs)
+        while queue:
+            index = queue.pop()
+            here = self.nodes.get(index)
+            if here is not None and index not in found and not self.weighted(here):
+                found[index] = here
+                queue.extend(here.inputs)
+        return list(found.values())
+
     def is_output(self, node: Node) -> bool:
         """Its result reaches the loss, or leaves the graph, with no further layer."""
         return not any(self.weighted(each) for each in self.after(node))

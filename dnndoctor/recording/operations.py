@@ -26,5 +26,6 @@ SHAPE_ONLY = frozenset(
     "pad_packed_sequence data requires_grad dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout cpu "
     "cuda detach tile ravel index_select roll flip".split()
 )
+COSINES = frozenset(("normalize", "cosine_similarity"))
 COPYING = frozenset(("detach", "data"))  # of a parameter: as much the way into a checkpoint as out of the graph
 GATING = frozenset("mul matmul bmm mm einsum addcmul lerp where".split())

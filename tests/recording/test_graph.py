@@ -74,3 +74,16 @@ def test_a_norm_that_alone_takes_a_layer_s_output() -> None:
     assert alone.norm_behind(alone.nodes[0]) == "batch_norm"
     assert beside.norm_behind(beside.nodes[0]) is None
     assert none.norm_behind(none.nodes[0]) is None
+
+
+def test_the_head_ends_at_the_last_layers_on_every_way() -> None:
+    rows = [
+        {"id": 0, "name": "normalize", "inputs": [], "parameters": []},
+        {"id": 1, "name": "linear", "inputs": [0], "parameters": ["w"]},
+        {"id": 2, "name": "one_hot", "inputs": [], "parameters": []},
+        {"id": 3, "name": "cosine_similarity", "inputs": [1], "parameters": []},
+        {"id": 4, "name": "mul", "inputs": [2, 3], "parameters": []},
+        {"id": 5, "name": "cross_entropy", "inputs": [4], "parameters": []},
+    ]
+    seen = Graph(Rows({"operation": rows, "parameter": [{"name": "w", "shape": [8, 8]}]}))
+    assert {each.index for each in seen.head(seen.nodes[5])} == {2, 3, 4}
