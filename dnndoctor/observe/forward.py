@@ -31,8 +31,10 @@ MOST_REPEATS = 48  # of one line: layers in a loop; an unrolled recurrence may h
 _BOOKKEEPING = frozenset(("zero_", "requires_grad_"))
 _ATTRIBUTES = ("dim", "reduction", "label_smoothing", "ignore_index", "p", "training", "approximate")
 RISKY = frozenset("log log2 log10 log1p sqrt rsqrt div pow exp reciprocal acos asin atanh".split())
-_READING = operations.COPYING | {"grad"}  # by an optimizer, a checkpoint, clipping: no use of a parameter
 _POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",), "dropout": ("p", "training")}
+
+
+Made = dict[int, tuple[ref[torch.Tensor], int]]  # by the tensor's id: the tensor and the operation that made it
 
 
 @dataclass
@@ -86,7 +88,8 @@ class ForwardWatch(TorchFunctionMode):
         self._fail = fail
         self._by_key: dict[tuple[Any, ...], int] = {}
         self._count: dict[tuple[Any, ...], int] = {}
-        self._made: dict[int, tuple[ref[torch.Tensor], int]] = {}
+        self._made: Made = {}
+        self._discrete: Made = {}
         self.parameter_names: dict[int, str] = {}
         self.before_use: Callable[[Callable[..., Any], tuple[Any, ...]], None] | None = None
 
@@ -159,6 +162,7 @@ class ForwardWatch(TorchFunctionMode):
         self.step = Watched()
         self._count.clear()
         self._made.clear()
+        self._discrete.clear()
 
     def put_aside(self) -> tuple[Any, ...]:
         """What was seen since ``begin``; the watch begins anew."""
@@ -182,28 +186,48 @@ class ForwardWatch(TorchFunctionMode):
 
     def maker(self, tensor: torch.Tensor) -> int | None:
         """The operation of this step that made the tensor."""
-        found = self._made.get(id(tensor))
-        return found[1] if found is not None and found[0]() is tensor else None
+        return _maker(self._made, tensor)
+
+    def _makers(self, tensors: list[torch.Tensor], made: Made | None = None) -> tuple[int, ...]:
+        known = self._made if made is None else made
+        return tuple(dict.fromkeys(i for each in tensors if (i := _maker(known, each)) is not None))
+
+    def _see_discrete(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
+    ) -> None:
+        """Whole numbers and truths made of a signal: followed only where they become numbers again, not as masks."""
+        name = operation_name(func)
+        if name not in operations.DISCRETE and (name not in operations.SHAPE_ONLY or not self._discrete):
+            return
+        tensors = list(_tensors(args))
+        inputs = self._makers([each for each in tensors if each.requires_grad]) or self._makers(tensors, self._discrete)
+        if not inputs:
+            return
+        index = self._index(func, args, kwargs, tensors, inputs, (), output)
+        if index is not None:
+            self._discrete[id(output)] = (ref(output), index)
 
     def _see(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         output = _first_tensor(result)
         if output is None and isinstance(args[0] if args else None, torch.Tensor) and result is None:
             output = args[0] if operation_name(func) == "setitem" else None
-        if output is None or not readable(output) or not output.is_floating_point():
+        if output is None or not readable(output) or output.layout is not torch.strided:
             return
-        if output.layout is not torch.strided:
+        if not output.is_floating_point():
+            self._see_discrete(func, args, kwargs, output)
             return
         tensors = [each for each in (*_tensors(args), *_tensors(kwargs.values())) if not is_lazy(each)]
-        inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))
+        inputs = self._makers(tensors)
+        if not inputs and self._discrete and operation_name(func) in operations.SHAPE_ONLY:
+            inputs = self._makers(tensors, self._discrete)
+        held = [each for each in tensors if id(each) in self.parameter_names]
+        parameters = tuple(self.parameter_names[id(each)] for each in held)
+        if held and not inputs and operation_name(func) in operations.COPYING:
+            self._made_copy(self._index(func, args, kwargs, tensors, (), parameters, output), output)
+            return
         name = getattr(func, "__name__", "")
         if not inputs and (name in _BOOKKEEPING or (name == "__get__" and not output.requires_grad)):
             return  # p.grad, p.requires_grad_(): no part of a forward pass
-        held = [each for each in tensors if id(each) in self.parameter_names]
-        parameters = tuple(self.parameter_names[id(each)] for each in held)
-        if held and not inputs and (name := operation_name(func)) in _READING:
-            if name in operations.COPYING:
-                self._made_copy(self._index(func, args, kwargs, tensors, (), parameters, output), output)
-            return
         met = bool(held) and output.requires_grad
         if met:
             data = [each for each in tensors if not each.requires_grad and self.maker(each) is None]
@@ -312,6 +336,11 @@ class ForwardWatch(TorchFunctionMode):
                 source.dim() >= 4 and name in operations.ACTIVATIONS | operations.NORMS
             )
             step.samples[index] = sampling.unit_sample(source, channels).float().clone()
+
+
+def _maker(made: Made, tensor: torch.Tensor) -> int | None:
+    found = made.get(id(tensor))
+    return found[1] if found is not None and found[0]() is tensor else None
 
 
 def _is_sampled(name: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dnndoctor.recording.operations import ACTIVATIONS, COPYING, GATING, LOSSES, NORMS, SHAPE_ONLY
+from dnndoctor.recording.operations import ACTIVATIONS, COPYING, DISCRETE, GATING, LOSSES, NORMS, SHAPE_ONLY
 from dnndoctor.recording.reader import Row, Rows
 
 _KINDS = {
@@ -263,12 +263,25 @@ class Graph:
     def cut_after(self, parameter: str) -> Node | None:
         """The operation that takes the parameter's influence out of the graph: its result needs no gradient.
 
-        A copy that is taken of the parameter itself cuts nothing off unless the loss depends on the copy.
+        None where another way leads to the loss. A copy that is taken of the parameter itself, and a count for a
+        metric, cut nothing off unless the loss depends on them.
         """
-        users = [node for node in self.nodes.values() if parameter in node.parameters]
-        behind = self.ancestors(self.roots) if any(self.copies(node) for node in users) else set()
-        starts = [node.index for node in users if node.index in behind or not self.copies(node)]
-        return next((node for node in self.descendants(starts) if not node.row["differentiable"]), None)
+        cuts: list[Node] = []
+        behind = self.ancestors(self.roots)
+        queue, seen = [node for node in self.nodes.values() if parameter in node.parameters], set[int]()
+        while queue:
+            node = queue.pop(0)
+            aside = (self.copies(node) or node.name in DISCRETE) and node.index not in behind
+            if node.index in seen or aside:
+                continue
+            seen.add(node.index)
+            if not node.row["differentiable"]:
+                cuts.append(node)
+            elif node.index in self.roots:
+                return None
+            else:
+                queue.extend(self.nodes[index] for index in node.consumers)
+        return cuts[0] if cuts else None
 
     def copies(self, node: Node) -> bool:
         """Whether it only takes a copy of a parameter."""

@@ -51,7 +51,7 @@ def test_a_copy_for_a_checkpoint_cuts_nothing_off() -> None:
 
 
 def test_any_other_operation_without_a_gradient_is_a_cut_even_where_its_way_to_the_loss_was_not_seen() -> None:
-    cut = copied("round", 0).cut_after("w")
+    cut = copied("round").cut_after("w")
     assert cut is not None
     assert cut.name == "round"
 
@@ -87,3 +87,28 @@ def test_the_head_ends_at_the_last_layers_on_every_way() -> None:
     ]
     seen = Graph(Rows({"operation": rows, "parameter": [{"name": "w", "shape": [8, 8]}]}))
     assert {each.index for each in seen.head(seen.nodes[5])} == {2, 3, 4}
+
+
+def predicted(*roots: int) -> Graph:
+    """Scores (0), the class (1) and that as a number (2), and a loss of the scores (3)."""
+    rows = [
+        {"id": 0, "name": "linear", "inputs": [], "parameters": ["w"], "differentiable": True},
+        {"id": 1, "name": "argmax", "inputs": [0], "parameters": [], "differentiable": False},
+        {"id": 2, "name": "float", "inputs": [1], "parameters": [], "differentiable": False},
+        {"id": 3, "name": "cross_entropy", "inputs": [0], "parameters": [], "differentiable": True},
+    ]
+    return Graph(Rows({"operation": rows, "parameter": []}, {"backward_roots": list(roots)}))
+
+
+def test_a_class_that_the_loss_is_made_of_is_the_cut() -> None:
+    cut = predicted(2).cut_after("w")
+    assert cut is not None
+    assert cut.name == "argmax"
+
+
+def test_a_class_for_the_accuracy_cuts_nothing_off() -> None:
+    assert predicted(3).cut_after("w") is None
+
+
+def test_where_another_way_leads_to_the_loss_nothing_is_cut_off() -> None:
+    assert predicted(2, 3).cut_after("w") is None
