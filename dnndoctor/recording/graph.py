@@ -277,11 +277,12 @@ class Graph:
             seen.add(node.index)
             if not node.row["differentiable"]:
                 cuts.append(node)
-            elif node.index in self.roots:
-                return None
             else:
                 queue.extend(self.nodes[index] for index in node.consumers)
-        return cuts[0] if cuts else None
+        # Under functional_call the copies go by the parameter's name, so that its own way seems to go on.
+        copy = next((node for node in cuts if self.copies(node)), None)
+        reached = any(index in seen and self.nodes[index].row["differentiable"] for index in self.roots)
+        return copy or (cuts[0] if cuts and not reached else None)
 
     def copies(self, node: Node) -> bool:
         """Whether it only takes a copy of a parameter."""
