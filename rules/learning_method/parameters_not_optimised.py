@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
 from dnndoctor.measurements import Optimizer, Optimizers, Parameter, Weights
@@ -59,7 +60,10 @@ def _nearest(weights: Weights, optimizers: Optimizers, modules: list[str], group
         if each.optimizer is not None and branch(each.module) in modules and each.optimizer < len(optimizers.all):
             return optimizers.all[each.optimizer]
     found = next((each.stepped_next for each in group if each.stepped_next is not None), None)
-    return optimizers.main if found is None or found >= len(optimizers.all) else optimizers.all[found]
+    if found is None or found >= len(optimizers.all):
+        return optimizers.main
+    at = next((each.stepped_next_at for each in group if each.stepped_next_at is not None), None)
+    return replace(optimizers.all[found], location=at or optimizers.all[found].location)
 
 
 def _freeze(modules: list[str]) -> Fix:

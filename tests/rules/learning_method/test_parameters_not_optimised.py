@@ -74,3 +74,9 @@ def test_the_one_that_holds_the_rest_of_the_branch_comes_first(weights: Make) ->
     layers = weights(second={"optimizer": None, "stepped_next": 1, "module": "fc1.extra"})
     [found] = judge(layers, TWO).findings
     assert found.location == Location("train.py", 20)
+
+
+def test_one_that_was_built_anew_is_named_at_its_own_line(weights: Make) -> None:
+    late = Location("train.py", 47)
+    [found] = judge(weights(second={"optimizer": None, "stepped_next": 0, "stepped_next_at": late}), TWO).findings
+    assert found.location == late
