@@ -47,10 +47,14 @@ class DataTensor:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """``first_layer``: kind of the layer that takes the input ("linear", "conv", "norm", "embedding", ...)."""
+    """``first_layer``: kind of the layer that takes the input ("linear", "conv", "norm", "embedding", ...).
+
+    ``first_norm``: the norm that alone takes what a first linear or convolution layer puts out ("batch_norm", ...).
+    """
 
     tensors: tuple[DataTensor, ...]
     first_layer: str | None = None
+    first_norm: str | None = None
 
     def role(self, role: str) -> tuple[DataTensor, ...]:
         """The tensors of that role."""

@@ -29,6 +29,7 @@ class Loss:
     ``best_constant``: the loss of the best constant guess on the watched targets, None where it is not known
     how to tell. ``terms``: how many losses are added. ``plain``: mean reduction, no label smoothing, no class
     weights, no ignored targets, nothing added, targets that are not soft.
+    ``cosines``: vectors of unit length are compared on the way from the last layers to it.
     ``spread``: standard error of ``value`` relative to it.
     """
 
@@ -46,6 +47,7 @@ class Loss:
     plain: bool = True
     samples: int = 0
     spread: float = 0.0
+    cosines: bool = False
     output_layer: str | None = None
     output_location: Location | None = None
 

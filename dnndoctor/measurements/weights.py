@@ -20,6 +20,8 @@ class Parameter:
     does. ``used``: an observed forward pass used it. ``received_gradient``: a gradient other than exactly
     zero was seen in some step. ``effective_steps``: steps of its optimizer at a rate above zero.
     ``cut_by`` names the operation that cuts it off from the loss ("detach", "argmax", ...), with its place.
+    ``stepped_next``: the index of the optimizer that stepped next after a parameter in no optimizer got its first
+    gradient, None if that was not seen; ``stepped_next_at``: where that one was built.
     ``sparse``: row-sparse gradients (embedding rows). ``drawn``: its statistics before the first step were taken.
     """
 
@@ -45,6 +47,8 @@ class Parameter:
     received_gradient: bool = True
     effective_steps: int = 0
     sparse: bool = False
+    stepped_next: int | None = None
+    stepped_next_at: Location | None = None
     cut_by: str | None = None
     cut_at: Location | None = None
     drawn: bool = True

@@ -32,14 +32,19 @@ def learning_rate(built: Location | None, optimizer: str, rates: Iterable[float]
     if node.args and (_called(node) == optimizer or "param" in ast.unparse(node.args[0])):
         rate = node.args[1] if len(node.args) > 1 else None
         return None if rate is None else Location(built.file, rate.lineno, rate.col_offset + 1)
-    known = list(rates)
-    found = [
-        each
-        for call in _calls(built.file)
-        for each in call.keywords
-        if each.arg in ("lr", "learning_rate") and _may_be(each.value, known)
-    ]
-    return Location(built.file, found[0].lineno, found[0].col_offset + 1) if len(found) == 1 else None
+    return _only(built.file, ("lr", "learning_rate"), list(rates))
+
+
+def peak_rate(built: Location | None, rate: float) -> Location | None:
+    """Where the peak of a schedule over the optimizer that was built at this place is written."""
+    return None if built is None else _only(built.file, ("max_lr",), [rate])
+
+
+def _only(file: str, names: tuple[str, ...], values: list[float]) -> Location | None:
+    """The only argument of one of these names in the file that can have one of these values."""
+    given = [each for call in _calls(file) for each in call.keywords]
+    found = [each for each in given if each.arg in names and _may_be(each.value, values)]
+    return Location(file, found[0].lineno, found[0].col_offset + 1) if len(found) == 1 else None
 
 
 def _may_be(value: ast.expr, rates: list[float]) -> bool:

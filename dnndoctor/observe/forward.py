@@ -34,6 +34,9 @@ RISKY = frozenset("log log2 log10 log1p sqrt rsqrt div pow exp reciprocal acos a
 _POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",), "dropout": ("p", "training")}
 
 
+Made = dict[int, tuple[ref[torch.Tensor], int]]  # by the tensor's id: the tensor and the operation that made it
+
+
 @dataclass
 class Operation:
     """One place in the forward pass; seen again in later steps under the same ``key``."""
@@ -85,7 +88,8 @@ class ForwardWatch(TorchFunctionMode):
         self._fail = fail
         self._by_key: dict[tuple[Any, ...], int] = {}
         self._count: dict[tuple[Any, ...], int] = {}
-        self._made: dict[int, tuple[ref[torch.Tensor], int]] = {}
+        self._made: Made = {}
+        self._discrete: Made = {}
         self.parameter_names: dict[int, str] = {}
         self.before_use: Callable[[Callable[..., Any], tuple[Any, ...]], None] | None = None
 
@@ -158,6 +162,7 @@ class ForwardWatch(TorchFunctionMode):
         self.step = Watched()
         self._count.clear()
         self._made.clear()
+        self._discrete.clear()
 
     def put_aside(self) -> tuple[Any, ...]:
         """What was seen since ``begin``; the watch begins anew."""
@@ -181,24 +186,48 @@ class ForwardWatch(TorchFunctionMode):
 
     def maker(self, tensor: torch.Tensor) -> int | None:
         """The operation of this step that made the tensor."""
-        found = self._made.get(id(tensor))
-        return found[1] if found is not None and found[0]() is tensor else None
+        return _maker(self._made, tensor)
+
+    def _makers(self, tensors: list[torch.Tensor], made: Made | None = None) -> tuple[int, ...]:
+        known = self._made if made is None else made
+        return tuple(dict.fromkeys(i for each in tensors if (i := _maker(known, each)) is not None))
+
+    def _see_discrete(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], output: torch.Tensor
+    ) -> None:
+        """Whole numbers and truths made of a signal: followed only where they become numbers again, not as masks."""
+        name = operation_name(func)
+        if name not in operations.DISCRETE and (name not in operations.SHAPE_ONLY or not self._discrete):
+            return
+        tensors = list(_tensors(args))
+        inputs = self._makers([each for each in tensors if each.requires_grad]) or self._makers(tensors, self._discrete)
+        if not inputs:
+            return
+        index = self._index(func, args, kwargs, tensors, inputs, (), output)
+        if index is not None:
+            self._discrete[id(output)] = (ref(output), index)
 
     def _see(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         output = _first_tensor(result)
         if output is None and isinstance(args[0] if args else None, torch.Tensor) and result is None:
             output = args[0] if operation_name(func) == "setitem" else None
-        if output is None or not readable(output) or not output.is_floating_point():
+        if output is None or not readable(output) or output.layout is not torch.strided:
             return
-        if output.layout is not torch.strided:
+        if not output.is_floating_point():
+            self._see_discrete(func, args, kwargs, output)
             return
         tensors = [each for each in (*_tensors(args), *_tensors(kwargs.values())) if not is_lazy(each)]
-        inputs = tuple(dict.fromkeys(i for each in tensors if (i := self.maker(each)) is not None))
+        inputs = self._makers(tensors)
+        if not inputs and self._discrete and operation_name(func) in operations.SHAPE_ONLY:
+            inputs = self._makers(tensors, self._discrete)
+        held = [each for each in tensors if id(each) in self.parameter_names]
+        parameters = tuple(self.parameter_names[id(each)] for each in held)
+        if held and not inputs and operation_name(func) in operations.COPYING:
+            self._made_copy(self._index(func, args, kwargs, tensors, (), parameters, output), output)
+            return
         name = getattr(func, "__name__", "")
         if not inputs and (name in _BOOKKEEPING or (name == "__get__" and not output.requires_grad)):
             return  # p.grad, p.requires_grad_(): no part of a forward pass
-        held = [each for each in tensors if id(each) in self.parameter_names]
-        parameters = tuple(self.parameter_names[id(each)] for each in held)
         met = bool(held) and output.requires_grad
         if met:
             data = [each for each in tensors if not each.requires_grad and self.maker(each) is None]
@@ -236,6 +265,10 @@ class ForwardWatch(TorchFunctionMode):
             self._made[id(each)] = (ref(each), index)
         self._measure(index, output, tensors)
 
+    def _made_copy(self, index: int | None, copy: torch.Tensor) -> None:
+        if index is not None:
+            self._made[id(copy)] = (ref(copy), index)
+
     def _matters(self, func: Callable[..., Any], output: torch.Tensor) -> bool:
         """Data on its way: inside of a module, or where a function of limited domain made it non-finite."""
         if self._module_now()[1] is not None:
@@ -266,7 +299,7 @@ class ForwardWatch(TorchFunctionMode):
         if len(self.operations) >= MOST_OPERATIONS:
             self.complete = False
             return None
-        library = module is not None and not is_user_class(type(module))
+        library = module is not None and not is_user_class(type(module)) and name not in operations.COPYING
         index = len(self.operations)
         self._by_key[key] = index
         self.operations.append(
@@ -303,6 +336,11 @@ class ForwardWatch(TorchFunctionMode):
                 source.dim() >= 4 and name in operations.ACTIVATIONS | operations.NORMS
             )
             step.samples[index] = sampling.unit_sample(source, channels).float().clone()
+
+
+def _maker(made: Made, tensor: torch.Tensor) -> int | None:
+    found = made.get(id(tensor))
+    return found[1] if found is not None and found[0]() is tensor else None
 
 
 def _is_sampled(name: str) -> bool:

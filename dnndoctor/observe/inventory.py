@@ -14,6 +14,8 @@ from dnndoctor.observe.arguments import assignment
 from dnndoctor.observe.transforms import readable
 
 if TYPE_CHECKING:
+    from dnndoctor.findings import Location
+    from dnndoctor.observe.steps import OptimizerFacts
     from dnndoctor.observe.watch import Watch
 
 _NORM = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
@@ -25,6 +27,9 @@ class Inventory:
     def __init__(self) -> None:
         self._initial: MutableMapping[torch.Tensor, dict[str, Any]] = WeakIdKeyDictionary()
         self._loaded: MutableMapping[torch.Tensor, bool] = WeakIdKeyDictionary()
+        self._left_out: list[torch.Tensor] = []
+        self._left_out_of = -1
+        self._stepped_next: MutableMapping[torch.Tensor, tuple[OptimizerFacts, Location | None]] = WeakIdKeyDictionary()
 
     def note_loaded(self, module: nn.Module) -> None:
         """These parameters came from a checkpoint, or from another model."""
@@ -40,6 +45,23 @@ class Inventory:
         for parameter in parameters:
             if (anew or parameter not in self._initial) and readable(parameter) and parameter.numel():
                 self._initial[parameter] = _first_values(parameter)
+
+    def note_step(self, facts: OptimizerFacts, watch: Watch) -> None:
+        """Of the parameters that no optimizer holds, which have their first gradient as this optimizer steps."""
+        if self._left_out_of != len(watch.optimizer_built):
+            self._left_out_of = len(watch.optimizer_built)
+            held = {id(p) for each in watch.optimizer_built for group in each.param_groups for p in group["params"]}
+            self._left_out = [each[3] for each in watch.modules.named_parameters() if id(each[3]) not in held]
+        for each in self._left_out:
+            if each.grad is not None:
+                # One that was built anew goes by the facts of the first of its kind, but not by its line.
+                self._stepped_next.setdefault(each, (facts, watch.optimizer_built.get(facts.optimizer)))
+        self._left_out = [each for each in self._left_out if each.grad is None]
+
+    def stepped_next(self, parameter: torch.Tensor) -> tuple[int | None, Location | None]:
+        """The optimizer that stepped next after a parameter in no optimizer got its first gradient: index and line."""
+        found = self._stepped_next.get(parameter)
+        return (None, None) if found is None else (found[0].index, found[1])
 
     def initial(self, parameter: torch.Tensor) -> dict[str, Any]:
         """Its statistics before the first step, if they were taken."""
@@ -111,6 +133,7 @@ def _row(
     grad = parameter.grad
     received = id(parameter) in watch.received or (grad is not None and readable(grad) and bool(_dense(grad).any()))
     bare = type(module) is nn.Module
+    stepped_next, stepped_at = watch.inventory.stepped_next(parameter)
     return {
         "id": number,
         "name": name,
@@ -125,6 +148,8 @@ def _row(
         "learning_rate": holder[1] if holder else None,
         "location": assignment(watch.script, name) if bare else watch.modules.location(module),
         "facts": {
+            "stepped_next": stepped_next,
+            "stepped_next_at": stepped_at,
             **watch.inventory.initial(parameter),
             "loaded": watch.inventory.loaded(parameter),
             "parametrized": "parametrizations" in name or "_orig" in short or hasattr(module, "weight_g"),

@@ -60,6 +60,7 @@ class Signs:
         self._owner: MutableMapping[nn.Module, int | str | None] = WeakIdKeyDictionary()
         self._loose: MutableMapping[nn.Module, str] = WeakIdKeyDictionary()
         self._holders: dict[int, int] = {}
+        self._sizes: list[int] = []  # of the optimizers
         self._optimizers: list[ref[Any]] = []
         self._latents: list[Latent] = []
         self._roots: list[Labels] = []
@@ -145,8 +146,11 @@ class Signs:
         for optimizer in new:
             number = len(self._optimizers)
             self._optimizers.append(ref(optimizer))
-            for group in optimizer.param_groups:
-                self._holders.update((id(p), number) for p in group["params"])
+            held = [id(p) for group in optimizer.param_groups for p in group["params"]]
+            self._sizes.append(len(held))
+            for key in held:  # one over both networks of a pair does not tell them apart: the narrower one does
+                if len(held) <= self._sizes[self._holders.get(key, number)]:
+                    self._holders[key] = number
         self._owner.clear()
 
     def _number(self, optimizer: Any) -> int | None:

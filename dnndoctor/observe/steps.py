@@ -102,9 +102,8 @@ class OptimizerFacts:
         if self.steps and self.backwards and not self.interrupted:
             self.intervals += 1
             self.uncleared += not self.cleared and not self._met_cleared()
+            self.empty += not any(norms) and any(bool(each.any()) for each in self._left)
         self.interrupted = False
-        if self.backwards and not any(norms) and any(bool(each.any()) for each in self._left):
-            self.empty += 1
         self.backwards_total += self.backwards
 
     def _met_cleared(self) -> bool:

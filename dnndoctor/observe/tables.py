@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dnndoctor.observe import device
-from dnndoctor.observe.arguments import argument, learning_rate
+from dnndoctor.observe.arguments import argument, learning_rate, peak_rate
 from dnndoctor.observe.inventory import parameter_rows
 
 if TYPE_CHECKING:
+    from dnndoctor.findings import Location
     from dnndoctor.observe.loaders import LoaderFacts
     from dnndoctor.observe.passes import PassGroup
     from dnndoctor.observe.steps import OptimizerFacts
@@ -93,12 +94,18 @@ def _optimizer_row(facts: OptimizerFacts) -> dict[str, Any]:
             "settings": facts.settings,
             "peak_rate": facts.peak_rate,
             "warming_up": facts.last_rate > facts.first_rate * 1.01,
-            "rate_location": learning_rate(facts.location, facts.name, _base_rates(facts)),
+            "rate_location": _rate_location(facts),
             "scheduler": facts.scheduler,
             "closure": facts.evaluations > 1,
             "parameters": len(facts.held),
         },
     }
+
+
+def _rate_location(facts: OptimizerFacts) -> Location | None:
+    peak = facts.settings.get("max_lr")  # a one-cycle or cyclic schedule's, which overrules the optimizer's own rate
+    place = peak_rate(facts.location, peak) if peak is not None else None
+    return place or learning_rate(facts.location, facts.name, _base_rates(facts))
 
 
 def _base_rates(facts: OptimizerFacts) -> list[float]:

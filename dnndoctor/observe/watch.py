@@ -339,6 +339,8 @@ class Watch:
             self.inventory.note_initial(parameters)  # lazy ones have their values only now
         norms = steps.gradient_norms(parameters)
         facts.before_step(norms)
+        if self.deep:
+            self.inventory.note_step(facts, self)
         self._note_gradients(facts, parameters, norms)
         if self.deep and self.step in SAMPLED_STEPS:
             self._weights_before[facts.index] = steps.weight_samples(parameters)

@@ -68,7 +68,9 @@ def training_data(rows: Rows, graph: Graph) -> m.TrainingData | Missing:
         masked = bool(rows.run.get("masked")) and facts["non_finite"] > 0 and facts["role"] == "input"
         found.append(m.DataTensor(location=row["location"], masked=masked, **facts))
     taker = next((n for n in graph.nodes.values() if graph.kind(n) or n.name in NORMS), None)
-    return m.TrainingData(tuple(found), graph.kind(taker) or "norm" if taker is not None else None)
+    if taker is None:
+        return m.TrainingData(tuple(found))
+    return m.TrainingData(tuple(found), graph.kind(taker) or "norm", graph.norm_behind(taker))
 
 
 def loaders(rows: Rows) -> m.Loaders | Missing:

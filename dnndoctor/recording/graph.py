@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dnndoctor.recording.operations import ACTIVATIONS, GATING, LOSSES, NORMS, SHAPE_ONLY
+from dnndoctor.recording.operations import ACTIVATIONS, COPYING, DISCRETE, GATING, LOSSES, NORMS, SHAPE_ONLY
 from dnndoctor.recording.reader import Row, Rows
 
 _KINDS = {
@@ -100,7 +100,7 @@ class Graph:
     @property
     def sees_weights(self) -> bool:
         """Whether any operation that takes a parameter was recorded."""
-        return any(node.parameters for node in self.nodes.values())
+        return any(node.parameters and not self.copies(node) for node in self.nodes.values())
 
     @cached_property
     def layers(self) -> list[Node]:
@@ -176,6 +176,18 @@ class Graph:
                 return
             here = self.nodes.get(here.inputs[0]) if here.inputs else None
 
+    def head(self, node: Node) -> list[Node]:
+        """Everything that feeds it behind the last layers on each way to it; no layers."""
+        found: dict[int, Node] = {}
+        queue = list(node.inputs)
+        while queue:
+            index = queue.pop()
+            here = self.nodes.get(index)
+            if here is not None and index not in found and not self.weighted(here):
+                found[index] = here
+                queue.extend(here.inputs)
+        return list(found.values())
+
     def is_output(self, node: Node) -> bool:
         """Its result reaches the loss, or leaves the graph, with no further layer."""
         return not any(self.weighted(each) for each in self.after(node))
@@ -196,6 +208,11 @@ class Graph:
     def normalized(self, node: Node) -> bool:
         """A norm layer stands between it and the next layer."""
         return any(each.name in NORMS for each in self.after(node))
+
+    def norm_behind(self, node: Node) -> str | None:
+        """The norm that alone takes a linear or convolution layer's output, with nothing between."""
+        next_ = list(self.direct(node)) if self.kind(node) in ("linear", "conv") else []
+        return next_[0].name if next_ and all(each.name in NORMS for each in next_) else None
 
     def residual(self, node: Node) -> bool:
         """Its output is added to another signal before the next layer."""
@@ -244,9 +261,38 @@ class Graph:
         return [self.nodes[index] for index in seen]
 
     def cut_after(self, parameter: str) -> Node | None:
-        """The operation that takes the parameter's influence out of the graph: its result needs no gradient."""
-        users = [node.index for node in self.nodes.values() if parameter in node.parameters]
-        return next((n for n in self.descendants(users) if not n.row["differentiable"]), None)
+        """The operation that takes the parameter's influence out of the graph: its result needs no gradient.
+
+        None where another way leads to the loss. A copy that is taken of the parameter itself, and a count for a
+        metric, cut nothing off unless the loss depends on them.
+        """
+        cuts: list[Node] = []
+        behind = self.ancestors(self.roots)
+        queue, seen = [node for node in self.nodes.values() if parameter in node.parameters], set[int]()
+        while queue:
+            node = queue.pop(0)
+            aside = (self.copies(node) or node.name in DISCRETE) and node.index not in behind
+            if node.index in seen or aside:
+                continue
+            seen.add(node.index)
+            if not node.row["differentiable"]:
+                cuts.append(node)
+            else:
+                queue.extend(self.nodes[index] for index in node.consumers)
+        # Under functional_call the copies go by the parameter's name, so that its own way seems to go on.
+        copy = next((node for node in cuts if self.copies(node)), None)
+        reached = any(index in seen and self.nodes[index].row["differentiable"] for index in self.roots)
+        return copy or (cuts[0] if cuts and not reached else None)
+
+    def copies(self, node: Node) -> bool:
+        """Whether it only takes a copy of a parameter."""
+        return node.name in COPYING and bool(node.parameters) and not node.inputs
+
+    @cached_property
+    def copied_only(self) -> frozenset[str]:
+        """Parameters that no recorded operation takes, but for copies."""
+        copied = {p for node in self.nodes.values() if self.copies(node) for p in node.parameters}
+        return frozenset(copied - {p for node in self.nodes.values() if not self.copies(node) for p in node.parameters})
 
 
 def layer_name(graph: Graph, node: Node) -> str:

@@ -7,7 +7,7 @@ import math
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording.graph import Graph, Node, layer_name
-from dnndoctor.recording.operations import LOSSES
+from dnndoctor.recording.operations import COSINES, LOSSES
 from dnndoctor.recording.reader import Row, Rows, number
 
 
@@ -63,6 +63,7 @@ def _loss(graph: Graph, node: Node, value: float, targets: dict[str, Row], count
         plain=bool(plain) and not rows.run.get("pretrained"),
         samples=samples,
         spread=_spread(node.name, samples),
+        cosines=any(each.name in COSINES for each in graph.head(node)),
         output_layer=layer_name(graph, output) if output is not None else None,
         output_location=output.row["location"] if output is not None else None,
     )

@@ -26,4 +26,8 @@ SHAPE_ONLY = frozenset(
     "pad_packed_sequence data requires_grad dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout cpu "
     "cuda detach tile ravel index_select roll flip".split()
 )
+COSINES = frozenset(("normalize", "cosine_similarity"))
+COPYING = frozenset(("detach", "data"))  # of a parameter: as much the way into a checkpoint as out of the graph
+# What has no gradient as its values are whole numbers or truths.
+DISCRETE = frozenset("argmax argmin multinomial bucketize long int short bool gt ge lt le greater less eq ne".split())
 GATING = frozenset("mul matmul bmm mm einsum addcmul lerp where".split())

@@ -172,10 +172,12 @@ def weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
         if not facts["received_gradient"] and row["trainable"]:
             cut = graph.cut_after(row["name"])
         # What got a gradient was used; where no operation inside of the model was seen, nobody knows of the others.
-        facts = {**facts, "used": facts["used"] or facts["received_gradient"] or not graph.sees_weights}
+        used = cut is not None or (facts["used"] and row["name"] not in graph.copied_only)
+        facts = {**facts, "used": used or facts["received_gradient"] or not graph.sees_weights}
         blind = place(facts.get("no_grad_at")) if not facts["used"] else None
         if blind is not None:
             facts = {**facts, "used": True}
+        facts = {**facts, "stepped_next_at": place(facts.get("stepped_next_at"))}
         keep = {k: v for k, v in facts.items() if k in m.Parameter.__dataclass_fields__}
         found.append(
             m.Parameter(

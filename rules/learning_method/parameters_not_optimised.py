@@ -1,7 +1,8 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
-from dnndoctor.measurements import Optimizer, Optimizers, Weights
+from dnndoctor.measurements import Optimizer, Optimizers, Parameter, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_method.places import branch, listed
 
@@ -42,7 +43,7 @@ def parameters_not_optimised(weights: Weights, optimizers: Optimizers, *, tolera
         place = next((each.location for each in group if each.location), None)
         at = f" (built at {place.file}:{place.line})" if place else ""
         names = listed([each.name for each in group])
-        held = _nearest(weights, optimizers, modules)
+        held = _nearest(weights, optimizers, modules, group)
         yield Finding(
             f"{len(group)} parameters with {entries} entries get gradients but no optimizer holds them: {names}{at}",
             location=held.location or place,
@@ -53,12 +54,16 @@ def parameters_not_optimised(weights: Weights, optimizers: Optimizers, *, tolera
         )
 
 
-def _nearest(weights: Weights, optimizers: Optimizers, modules: list[str]) -> Optimizer:
-    """The optimizer that holds parts of the same branch, else the one with the most steps."""
+def _nearest(weights: Weights, optimizers: Optimizers, modules: list[str], group: list[Parameter]) -> Optimizer:
+    """The optimizer that holds parts of the same branch, else the one that stepped on their gradients in vain."""
     for each in weights.parameters:
         if each.optimizer is not None and branch(each.module) in modules and each.optimizer < len(optimizers.all):
             return optimizers.all[each.optimizer]
-    return optimizers.main
+    found = next((each.stepped_next for each in group if each.stepped_next is not None), None)
+    if found is None or found >= len(optimizers.all):
+        return optimizers.main
+    at = next((each.stepped_next_at for each in group if each.stepped_next_at is not None), None)
+    return replace(optimizers.all[found], location=at or optimizers.all[found].location)
 
 
 def _freeze(modules: list[str]) -> Fix:

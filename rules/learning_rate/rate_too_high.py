@@ -54,10 +54,10 @@ def rate_too_high(
         risen: 2.0, this project's choice: median loss of the last third against the start, on 10 steps or more.
         noises: 3.0, this project's choice: standard deviations of a score, and 5 % of the start at least.
     """
-    optimizer = swept_optimizer(sweep, optimizers)
+    ran_away = steps is not None and diverged(steps.loss, sweep, risen, noises)
+    optimizer = swept_optimizer(sweep, optimizers, ran_away)
     if not learns(sweep, noises, 0.05) or sweep.best_rate >= sweep.user_rate:
         return
-    ran_away = steps is not None and diverged(steps.loss, sweep, risen, noises)
     edge = sweep.diverging_rate
     near = sweep.user_rate * margin >= edge if edge is not None else False
     beyond = sweep.user_rate >= sweep.usable[1] * margin

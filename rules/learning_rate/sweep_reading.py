@@ -12,10 +12,13 @@ NO_FALLING_LOSS = {
 }
 
 
-def swept_optimizer(sweep: LearningRateSweep, optimizers: Optimizers) -> Optimizer:
-    """The optimizer that was swept. Raises NotApplicable where its rate is no matter of a sweep."""
+def swept_optimizer(sweep: LearningRateSweep, optimizers: Optimizers, ran_away: bool = False) -> Optimizer:
+    """The optimizer that was swept. Raises NotApplicable where its rate is no matter of a sweep.
+
+    A warm-up excuses what trials say of a rate, but no loss of the user's own steps that ran away.
+    """
     found = next((each for each in optimizers.all if each.name == sweep.optimizer), optimizers.main)
-    if found.warming_up:
+    if found.warming_up and not ran_away:
         raise NotApplicable("the rate warms up, and trials hold one rate from the first step on")
     return found
 
@@ -70,7 +73,8 @@ def figures(sweep: LearningRateSweep) -> tuple[Evidence, ...]:
 def change_rate(sweep: LearningRateSweep, optimizer: Optimizer) -> Fix:
     """The measured rate, or the factor where groups have rates of their own."""
     measured, _ = suggestion(sweep)
-    rate, code = one_digit(measured), f"lr={one_digit(measured)}"
+    rate, argument = one_digit(measured), "max_lr" if "max_lr" in optimizer.settings else "lr"
+    code = f"{argument}={rate}"
     if len(set(optimizer.learning_rates)) > 1:
         factor = one_digit(measured / sweep.user_rate)
         code = f'for group in optimizer.param_groups:\n    group["lr"] *= {factor}'

@@ -49,5 +49,12 @@ def rescaled_inside(tensor: DataTensor, layers: Layers | None, weights: Weights 
     return bool(first.unit_std < 0.1 * spread * weight.std * first.fan_in**0.5)
 
 
+def same_cause(one: DataTensor, other: DataTensor) -> bool:
+    """Whether two inputs are of one kind and come from one place, as the pair of a siamese network: within a tenth."""
+    scale = 0.1 * max(abs(other.mean), other.std)
+    alike = abs(one.mean - other.mean) < scale and abs(one.std - other.std) < scale
+    return alike and one.location == other.location and one.shape[1:] == other.shape[1:]
+
+
 def _width(tensor: DataTensor) -> int:
     return int(np.prod(tensor.shape[1:])) if len(tensor.shape) > 1 else 1

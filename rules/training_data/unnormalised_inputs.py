@@ -3,7 +3,9 @@ from collections.abc import Iterator
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import DataTensor, Layers, TrainingData, Weights
 from dnndoctor.rule import rule
-from dnndoctor.rules.training_data.scale import feature_spread, judged_inputs, rescaled_inside
+from dnndoctor.rules.training_data.scale import feature_spread, judged_inputs, rescaled_inside, same_cause
+
+REMOVE_THE_MEAN = ("batch_norm", "instance_norm")
 
 
 @rule("DAT110", Severity.WARNING, practice="training-data")
@@ -20,7 +22,8 @@ def unnormalised_inputs(
 
     What it measures
         Mean and standard deviation of the float inputs over the watched batches, and of each continuous feature
-        (more than 16 distinct values) of tables: the largest against the lower quartile of them.
+        (more than 16 distinct values) of tables: the largest against the lower quartile of them. A first layer whose
+        output goes straight into a norm may have inputs of any scale, and into batch or instance norm of any mean.
 
     Why it matters
         The curvature of the loss along a weight grows with the square of its input. One rate then cannot suit
@@ -45,12 +48,18 @@ def unnormalised_inputs(
         raise NotApplicable("the model takes no float inputs")
     if data.first_layer in ("norm", "embedding"):
         raise NotApplicable(f"the model's first layer is of the kind {data.first_layer}")
+    told: list[DataTensor] = []
     for tensor in inputs:
         top, low = feature_spread(tensor)
         uneven = low > 0 and top > largest_spread * low and top > largest_std
         offset = abs(tensor.mean) > max(largest_offset * tensor.std, largest_std)
-        if not (uneven or offset or tensor.std > largest_std) or rescaled_inside(tensor, layers, weights):
+        large = tensor.std > largest_std and data.first_norm is None
+        offset = offset and data.first_norm not in REMOVE_THE_MEAN
+        if not (uneven or offset or large) or rescaled_inside(tensor, layers, weights):
             continue
+        if any(same_cause(tensor, each) for each in told):
+            continue
+        told.append(tensor)
         scale = f"the {tensor.name} has mean {tensor.mean:.3g} and standard deviation {tensor.std:.3g}"
         spread = f"; its features' deviations differ {top / low:.3g}-fold" if uneven else ""
         figures = (Evidence("mean", tensor.mean, 0.0), Evidence("std", tensor.std, 1.0))

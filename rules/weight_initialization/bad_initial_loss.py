@@ -9,8 +9,6 @@ from dnndoctor.rule import rule
 from dnndoctor.rules.naming import attribute
 
 CLASSIFICATION = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
-
-
 NO_CONSTANT_GUESS = {
     "gan": "in adversarial training there is no constant guess to compare with",
     "reinforcement": "in reinforcement learning there is no constant guess to compare with",
@@ -92,6 +90,8 @@ def _check(loss: Loss, losses: Losses, run: Run | None) -> None:
         raise NotApplicable("several losses are added")
     if not loss.plain or loss.reduction != "mean":
         raise NotApplicable("the loss is weighted, smoothed, summed or has terms added")
+    if loss.cosines:
+        raise NotApplicable("the scores are cosines, whose scale and margins set the loss at the start")
     if loss.best_constant is None:
         raise NotApplicable(f"the loss of a constant guess is not known for {loss.function}")
 

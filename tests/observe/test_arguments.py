@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dnndoctor.findings import Location
-from dnndoctor.observe.arguments import learning_rate
+from dnndoctor.observe.arguments import learning_rate, peak_rate
 
 DIRECT = "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)"
 SOURCES = {
@@ -39,3 +39,15 @@ def test_place_of_the_rate(kind: str, tmp_path: Path) -> None:
 def position(file: str, source: str, text: str) -> Location:
     before = source[: source.rindex(text)]
     return Location(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+@pytest.mark.parametrize(
+    ("peaks", "expected"),
+    [(("20.0",), "max_lr=20.0"), (("PEAK",), "max_lr=PEAK"), (("5.0",), None), (("20.0", "20.0"), None)],
+)
+def test_place_of_a_schedule_s_peak(peaks: tuple[str, ...], expected: str | None, tmp_path: Path) -> None:
+    source = "\n".join((DIRECT, *(f"OneCycleLR(optimizer, max_lr={each})" for each in peaks)))
+    file = tmp_path / "train.py"
+    file.write_text(source)
+    place = None if expected is None else position(str(file), source, expected)
+    assert peak_rate(position(str(file), source, "torch"), 20.0) == place

@@ -58,3 +58,25 @@ def test_the_number_tolerated_at_the_threshold(weights: Make) -> None:
     left_out = weights(second={"optimizer": None})
     assert judge(left_out, ADAM, tolerated=1).state is State.FINDING
     assert judge(left_out, ADAM, tolerated=2).state is State.PASS
+
+
+TWO = Optimizers(
+    tuple(Optimizer("Adam", Location("train.py", line), (0.001,), 0.001, steps=n) for line, n in ((20, 50), (21, 9)))
+)
+
+
+def test_the_optimizer_that_stepped_on_their_gradient_is_named(weights: Make) -> None:
+    [found] = judge(weights(second={"optimizer": None, "stepped_next": 1}), TWO).findings
+    assert found.location == Location("train.py", 21)
+
+
+def test_the_one_that_holds_the_rest_of_the_branch_comes_first(weights: Make) -> None:
+    layers = weights(second={"optimizer": None, "stepped_next": 1, "module": "fc1.extra"})
+    [found] = judge(layers, TWO).findings
+    assert found.location == Location("train.py", 20)
+
+
+def test_one_that_was_built_anew_is_named_at_its_own_line(weights: Make) -> None:
+    late = Location("train.py", 47)
+    [found] = judge(weights(second={"optimizer": None, "stepped_next": 0, "stepped_next_at": late}), TWO).findings
+    assert found.location == late

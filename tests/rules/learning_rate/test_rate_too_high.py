@@ -114,3 +114,17 @@ def test_groups_with_rates_of_their_own_get_a_factor(sweep: Sweep, optimizers: O
 
 def test_no_sweep_is_not_examined(optimizers: Opts) -> None:
     assert judge(optimizers()).state is State.NOT_EXAMINED
+
+
+def test_a_warm_up_does_not_excuse_a_loss_that_ran_away(sweep: Sweep, optimizers: Opts) -> None:
+    away = steps([2.4, 1.0, 0.4, 0.27, 0.3, 5.0, 80.0, 900.0, 2e4, 6e5, 3e6, 7.5e7])
+    one_cycle = optimizers(warming_up=True, settings={"max_lr": 20.0})
+    [found] = judge(sweep(19.6, np.inf), one_cycle, away).findings
+    assert found.severity is Severity.ERROR
+    assert found.fix is not None
+    assert str(found.fix.code).startswith("max_lr=")
+
+
+def test_a_warm_up_whose_loss_falls_is_not_judged(sweep: Sweep, optimizers: Opts) -> None:
+    falling = steps([2.4, 2.3, 2.1, 1.9, 1.6, 1.3, 1.0, 0.8, 0.6, 0.5, 0.4, 0.3])
+    assert judge(sweep(6.0, 2.1), optimizers(warming_up=True), falling).state is State.NOT_APPLICABLE

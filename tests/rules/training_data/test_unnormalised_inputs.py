@@ -151,3 +151,32 @@ def test_a_layer_whose_weight_or_output_was_not_seen_excuses_nothing(unit_std: f
     assert judge(data(tensor(33.3, 78.6)), Layers("Net", (layer,))).state is State.FINDING
     unseen = Weights((weight,) if unit_std is None else ())
     assert judge(data(tensor(33.3, 78.6)), Layers("Net", (layer,)), unseen).state is State.FINDING
+
+
+def before_norm(norm: str, *tensors: DataTensor) -> TrainingData:
+    return TrainingData(tensors, "conv", norm)
+
+
+@pytest.mark.parametrize("norm", ["batch_norm", "instance_norm", "layer_norm", "group_norm"])
+def test_a_norm_right_behind_the_first_layer_takes_the_scale_away(norm: str) -> None:
+    assert judge(before_norm(norm, tensor(33.3, 78.6))).state is State.PASS
+
+
+def test_a_norm_behind_the_first_layer_does_not_even_out_features() -> None:
+    assert judge(before_norm("batch_norm", table(WINE_MEAN, WINE_STD))).state is State.FINDING
+
+
+@pytest.mark.parametrize(("norm", "state"), [("batch_norm", State.PASS), ("layer_norm", State.FINDING)])
+def test_only_norms_over_the_batch_or_the_image_take_the_mean_away(norm: str, state: State) -> None:
+    assert judge(before_norm(norm, tensor(290.0, 8.0))).state is state
+
+
+def test_a_pair_of_inputs_with_one_cause_is_one_finding() -> None:
+    pair = data(tensor(33.3, 78.6), tensor(33.1, 78.2, name="argument 2 of Net"))
+    assert len(judge(pair).findings) == 1
+
+
+@pytest.mark.parametrize("change", [{"std": 20.0}, {"location": Location("train.py", 13)}, {"shape": (32, 9)}])
+def test_inputs_of_another_kind_or_place_are_told_by_themselves(change: dict[str, Any]) -> None:
+    other = tensor(33.1, change.pop("std", 78.2), name="argument 2 of Net", **change)
+    assert len(judge(data(tensor(33.3, 78.6), other)).findings) == 2

@@ -108,3 +108,7 @@ def test_a_loss_that_is_down_again_within_a_few_steps_is_a_remark() -> None:
 def _steps(losses: list[float]) -> Steps:
     zeros = np.zeros(len(losses))
     return Steps(np.arange(len(losses)), np.asarray(losses), zeros, zeros, zeros)
+
+
+def test_scaled_cosines_are_not_applicable() -> None:
+    assert judge(99.0, cosines=True).state is State.NOT_APPLICABLE
