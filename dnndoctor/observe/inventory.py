@@ -63,6 +63,11 @@ class Inventory:
         found = self._stepped_next.get(parameter)
         return (None, None) if found is None else (found[0].index, found[1])
 
+    def pass_on(self, one: torch.Tensor, after: torch.Tensor) -> None:
+        """``after`` stands where ``one`` stood."""
+        if one in self._initial:
+            self._initial[after] = self._initial[one]
+
     def initial(self, parameter: torch.Tensor) -> dict[str, Any]:
         """Its statistics before the first step, if they were taken."""
         return self._initial.get(parameter, {})

@@ -345,6 +345,22 @@ class Watch:
         if self.deep and self.step in SAMPLED_STEPS:
             self._weights_before[facts.index] = steps.weight_samples(parameters)
 
+    def replace_parameters(self, inputs: list[torch.Tensor]) -> None:
+        """New tensors stand where the parameters stood; what is known of each goes over to its successor."""
+        old = self.by_hand.parameters
+        names = [self.forward.parameter_names.pop(id(each), None) for each in old]
+        steps_taken = [self.effective.pop(id(each), 0) for each in old]
+        received = [id(each) in self.received for each in old]
+        self.received.difference_update(map(id, old))
+        for one, after, name, count, got in zip(old, inputs, names, steps_taken, received, strict=True):
+            self.inventory.pass_on(one, after)
+            self.effective[id(after)] = count
+            if name is not None:
+                self.forward.parameter_names[id(after)] = name
+            if got:
+                self.received.add(id(after))
+        self.by_hand.take_over(inputs)
+
     def step_by_hand(self) -> None:
         """The user's own code has updated the parameters; what backward left was noted then.
 

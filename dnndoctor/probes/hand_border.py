@@ -41,7 +41,7 @@ class HandBorder:
             return
         watch = self._watch
         if watch.by_hand.replaces(inputs):
-            watch.by_hand.take_over(inputs)
+            watch.replace_parameters(inputs)
             self.close()
         if value is not None:
             self._conductor.on_backward([value.detach()])
