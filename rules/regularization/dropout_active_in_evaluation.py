@@ -54,14 +54,18 @@ def dropout_active_in_evaluation(modes: Modes, *, fewest: int = 1) -> Iterator[F
         meant = all(each.training_data or each.inactive for each in group)
         names = ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
         yield Finding(
-            f"{model} was evaluated {passes} times with {len(layers)} layers in training mode: {names}",
+            f"{model} was evaluated {passes} times with {_counted(layers)} in training mode: {names}",
             location=location,
             subject=model,
             evidence=(Evidence("layers in training mode", len(layers), 0), Evidence("passes", passes)),
             fix=Fix(
                 "switch to evaluation mode before evaluating",
-                f"{len(layers)} dropout or batch-norm layers no longer tie the score to chance or to the batch.",
+                "The score is then no longer tied to chance or to the batch by dropout or batch norm.",
                 "model.eval()\n...  # evaluate\nmodel.train()",
             ),
             severity=Severity.INFO if meant else Severity.ERROR,
         )
+
+
+def _counted(layers: list[str]) -> str:
+    return f"{len(layers)} layer{'s' if len(layers) != 1 else ''}"
