@@ -7,27 +7,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from dnndoctor.causes import CAUSES
 from dnndoctor.findings import Finding, Severity
 from dnndoctor.measurements.found import TrainingLoop
 from dnndoctor.registry import practices, practices_order
 from dnndoctor.rule import Measurements, Result, Rule, State
-
-# Which fault can bring about which, nearest cause first. A finding hangs under the first of its
-# possible causes that was found too.
-CAUSES: Mapping[str, tuple[str, ...]] = {
-    "ACT101": ("INI102", "DAT110", "LRN101"),
-    "ACT102": (),
-    "ACT103": ("INI102", "INI104", "LRN101", "DAT110", "SHU101"),
-    "ACT104": ("DAT101", "INI101", "INI102", "INI104", "ACT102", "ACT101", "ACT103", "LRN101"),
-    "GRD101": ("INI101", "INI102", "ACT102", "ACT101", "ACT103", "INI104", "DAT110"),
-    "GRD102": ("INI102", "LRN101", "DAT110", "LOP101"),
-    "INI104": ("INI102", "INI101", "ACT102"),
-    "INI106": ("INI102", "DAT110", "LOS101"),
-    "LRN101": ("DAT110", "INI102", "LOP101"),
-    "LRN102": ("LOS101", "OPT102", "OPT104", "INI101", "LOP102", "REG104", "ACT102", "GRD101"),
-    "NUM101": ("DAT101", "LRN101", "INI102", "DAT110", "LOP101"),
-    "OPT104": ("ACT103", "INI101", "LOP102"),
-}
 
 
 class Outcome(StrEnum):

@@ -27,6 +27,7 @@ def write(watch: Watch) -> None:
         "dataset", [{"id": i, "facts": f.facts(), "location": f.location} for i, f in enumerate(watch.fed.values())]
     )
     writer.put_all("pass", [_pass_row(i, g) for i, g in enumerate(watch.passes.groups.values())])
+    writer.put_all("window", watch.windows.rows())
     writer.put_all("clearing", [_clearing_row(watch, each) for each in watch.optimizers])
     writer.run(
         steps=watch.step,

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,15 @@ from dnndoctor.observe.direct import DirectCall, direct_call
 from dnndoctor.observe.forward import ForwardWatch, Watched
 from dnndoctor.observe.found import Found
 from dnndoctor.observe.inventory import Inventory, fingerprint
-from dnndoctor.observe.loaders import Loaders
+from dnndoctor.observe.loaders import LoaderFacts, Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
 from dnndoctor.observe.signs import Signs
 from dnndoctor.observe.source import caller, variable_names
 from dnndoctor.observe.statistics import ActivationRows
 from dnndoctor.observe.transforms import readable
+from dnndoctor.observe.window import Windows
+from dnndoctor.observe.windows import WINDOWS
 from dnndoctor.recording.writer import Writer
 
 PASSES_IN_TRIALS = 100
@@ -54,7 +56,8 @@ class Watch:
         self.evaluated_already = False  # a closure, in this step
         self.forward = ForwardWatch(self._module_now, self._met, self.fail)
         self.signs = Signs(self)
-        self.forward.note = self.signs.see
+        self.windows = Windows(each(self) for each in WINDOWS)
+        self.forward.note = self._note_function
         self.found = Found()
         self.loaders = Loaders()
         self.passes = Passes()
@@ -105,6 +108,12 @@ class Watch:
         self._grad_squares = 0.0
         self._flushed = self._flush_seconds = 0.0
 
+    def _note_function(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        self.signs.see(func, args, kwargs, result)
+        self.windows.tell("function", func, args, kwargs, result)
+
     # modules
 
     def note_loaded(self, module: nn.Module, before: tuple[object, ...]) -> None:
@@ -122,6 +131,8 @@ class Watch:
         if self.inside_backward:
             return  # a checkpointed segment is computed again
         self.signs.enter(module)
+        if self.deep and self.observing:
+            self.windows.tell("called", module, args, kwargs)
         if len(self.stack) == 1:
             self._begin(module, args, kwargs)
         if self.deep and self.observing and not torch.is_grad_enabled():
@@ -159,6 +170,8 @@ class Watch:
         if self._blind is not None and self._blind[0] is module:
             self._blind = None
         self.signs.leave(module, output)
+        if self.deep and self.observing and not self.inside_backward:
+            self.windows.tell("returned", module, output)
         while self.stack and self.stack.pop() is not module:
             pass
         if not self.stack:
@@ -287,14 +300,25 @@ class Watch:
             if maker is not None:
                 self.backward_roots.add(maker)
         self.signs.backward(tensors)
+        if self.deep:
+            self.windows.tell("before_backward", tensors)
         for each in self.optimizers:
             each.before_backward()
 
-    def after_backward(self) -> None:
-        """Backward has run."""
+    def after_backward(self, tensors: list[torch.Tensor]) -> None:
+        """Backward has run on these."""
         if self.observing:
             for each in self.optimizers:
                 each.after_backward()
+            if self.deep:
+                self.windows.tell("after_backward", tensors)
+
+    def tell_batch(self, loader: LoaderFacts, batch: Any) -> None:
+        """A loader gave the user's loop a batch."""
+        try:
+            self.windows.tell("batch", loader, batch)
+        except Exception as bug:  # noqa: BLE001 - a bug of ours must not become one of the user's
+            self.fail(bug)
 
     # steps
 
@@ -341,6 +365,7 @@ class Watch:
         facts.before_step(norms)
         if self.deep:
             self.inventory.note_step(facts, self)
+            self.windows.tell("before_step", optimizer)
         self._note_gradients(facts, parameters, norms)
         if self.deep and self.step in SAMPLED_STEPS:
             self._weights_before[facts.index] = steps.weight_samples(parameters)
@@ -432,6 +457,8 @@ class Watch:
             )
         facts.after_step()
         self.signs.step(optimizer)
+        if self.deep:
+            self.windows.tell("after_step", optimizer)
         self.passes.step()
         if facts.index == 0:
             self.loaders.step()

@@ -18,11 +18,10 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from dnndoctor.observe import device
 from dnndoctor.observe.watch import Watch
-from dnndoctor.probes.snapshot import of_everything
+from dnndoctor.probes.room import Room
 
 LARGEST = 1024
 REPEATS = 3
-SHARE = 0.3  # of the time that is left
 CPU_SHARE = 0.2
 GAIN = 1.1  # a size counts as faster when it brings this much; repeats of one size spread 1.06 to 1.55
 
@@ -124,28 +123,21 @@ class BatchSizeProbe:
         return (last.peak or 0.0) * size / last.size < 0.6 * free
 
 
-def measure(watch: Watch, step_seconds: float, left: float) -> None:
-    """Record the throughput of the model at several batch sizes, in a share of the seconds that are left."""
+def measure(watch: Watch, room: Room) -> None:
+    """Record the throughput of the model at several batch sizes."""
     every = list(watch.root_inputs.items())
     calls = [(m, c) for m, c in every if watch.modules.top(m) is m] or every
     size = watch.typical_batch()
-    if not calls or not size or left < 1:
-        missing = "no model call with a batch was seen" if left >= 1 else "the time was up"
+    if not calls or not size:
+        missing = "no model call with a batch was seen"
         watch.writer.put("probe", {"name": "batch-size", "facts": {"missing": missing}})
         return
-    probe = BatchSizeProbe(calls, size, step_seconds, watch.accumulation(), watch.forward.output_bytes())
-    keep, observing = of_everything(watch, [], take=True, buffers_only=True), watch.observing
-    watch.observing = False
-    watch.inside_backward = True  # the probe's own backward is none of the loop's
-    watch.look(active=False)
+    probe = BatchSizeProbe(calls, size, room.step_seconds, watch.accumulation(), watch.forward.output_bytes())
     failure = None
     try:
-        probe.run(min(left * SHARE, max(1.5, 60 * step_seconds)))
+        probe.run(min(room.seconds, max(1.5, 60 * room.step_seconds)))
     except Exception as why:  # noqa: BLE001 - the model's own refusal of a size; it is told as the reason
         failure = f"the model takes no other batch size: {type(why).__name__}"
-    finally:
-        keep.restore()
-        watch.observing, watch.inside_backward = observing, False
     for p in probe.points:
         row = {"batch_size": p.size, "repeat": p.repeat, "samples_per_second": p.samples_per_second}
         watch.writer.put("throughput", {**row, "peak_bytes": p.peak})
@@ -153,7 +145,6 @@ def measure(watch: Watch, step_seconds: float, left: float) -> None:
     if failure and len({p.size for p in probe.points}) < 3:
         facts["missing"] = failure
     watch.writer.put("probe", {"name": "batch-size", "facts": facts})
-    watch.writer.commit()
 
 
 def _forward_backward(module: nn.Module, args: Any, kwargs: Any) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from dnndoctor.observe.loaders import ServedIterator
 from dnndoctor.observe.watch import Watch
-from dnndoctor.probes import batch_size
+from dnndoctor.probes import outside
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.hand_border import HandBorder
 from dnndoctor.probes.sweep import EVALUATION_BATCHES, Sweep, median
@@ -132,7 +132,7 @@ class Conductor:
 
     def after_backward(self, roots: list[torch.Tensor]) -> None:
         """Backward has run on ``roots``."""
-        self.watch.after_backward()
+        self.watch.after_backward(roots)
         self.hand.after_backward(roots)
 
     def adopt_thread(self, stepping: bool = False) -> bool:
@@ -176,6 +176,8 @@ class Conductor:
                 self.sweep.between_steps = True
                 return self.sweep.serve(iterator)
             raise
+        if self.watch.observing:
+            self.watch.tell_batch(facts, batch)
         if self.sweep.wanted and self.clock.phase == "observe":
             facts.keep(batch)
         return batch
@@ -197,8 +199,8 @@ class Conductor:
         """The script is over, whichever way: measure what can be measured without it."""
         self.settle()
         self.sweep.finish(self._may_sweep(at_epoch_end=False) and self.watch.step > 0)
-        if self.watch.step and "batch-size" not in self.clock.phases:
-            self._measure_batch_sizes()
+        if self.watch.step:
+            self._probe_outside()
         self.sweep.measure_from_here()
         self.clock.enter("finish")
 
@@ -246,8 +248,7 @@ class Conductor:
             self.clock.stop()
 
     def _end_watching(self, reason: str) -> NoReturn:
-        for name in ("learning-rate", "batch-size"):
-            self.watch.writer.put("probe", {"name": name, "facts": {"missing": reason}})
+        outside.refuse(self.watch, "learning-rate", reason)
         self.clock.enter("evaluate")
         self.clock.stop()
 
@@ -268,19 +269,17 @@ class Conductor:
         return began
 
     def _after_sweep(self) -> None:
-        self._measure_batch_sizes()
+        self._probe_outside()
         if self.watch.step >= self._target or self.watch.non_finite:
             self._look_for_evaluation()
         else:
             self.watch.look()
             self.clock.enter("observe")
 
-    def _measure_batch_sizes(self) -> None:
-        if self._probes and self._only is None:
-            self.clock.enter("batch-size")
-            timed = self.sweep.seconds[1:]  # with the watch off; watched steps take longer
-            seconds = median(timed if len(timed) >= 10 else self.watch.step_seconds)
-            batch_size.measure(self.watch, seconds, self.clock.left)
+    def _probe_outside(self) -> None:
+        timed = self.sweep.seconds[1:]  # with the watch off; watched steps take longer
+        seconds = median(timed if len(timed) >= 10 else self.watch.step_seconds)
+        outside.run(self.watch, self.clock, seconds, probes=self._probes, forbidden=self._only)
 
     def _look_for_evaluation(self) -> None:
         self.clock.enter("evaluate")

@@ -46,7 +46,7 @@ class HandBorder:
         if value is not None:
             self._conductor.on_backward([value.detach()])
             watch.before_backward([value])
-        watch.after_backward()
+        watch.after_backward([] if value is None else [value])
         self._await(pairs, [])
         watch.by_hand.forward = watch.forward.put_aside()
 

@@ -12,17 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from dnndoctor.observe.watch import Watch
-from dnndoctor.probes.snapshot import RandomState
+from dnndoctor.probes.room import Room
 
 SAMPLES = 512
 SECONDS = 1.0
 MOST_CLASSES = 200
 
 
-def scan(watch: Watch) -> None:
+def scan(watch: Watch, _room: Room) -> None:
     """Read targets in the order of training, and record how far neighbours are alike."""
     training = [each for each in watch.loaders.all if each.steps]
-    random = RandomState()
     batches: list[NDArray[np.float64]] = []
     source, shuffled, location = "batches", False, None
     if training:
@@ -35,7 +34,6 @@ def scan(watch: Watch) -> None:
             batches, source = [np.asarray([each]) for each in _from_dataset(facts.loader.dataset)], "dataset"
     if not batches and not shuffled:
         batches, source = _from_batches(watch), "batches"
-    random.restore()
     scanned = sum(map(len, batches))
     if not shuffled and scanned < 2:
         same = "every step takes the same samples: there is no order"

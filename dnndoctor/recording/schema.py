@@ -27,6 +27,7 @@ TABLES: dict[str, str] = {
     "pass": f"id INTEGER PRIMARY KEY, facts TEXT, {_PLACE}",
     "clearing": f"id INTEGER PRIMARY KEY, facts TEXT, {_PLACE}",
     "trial": "probe TEXT, setting REAL, step INTEGER, loss REAL, PRIMARY KEY (probe, setting, step)",
+    "window": "name TEXT PRIMARY KEY, facts TEXT",
     "probe": "name TEXT PRIMARY KEY, facts TEXT",
     "throughput": "batch_size INTEGER, repeat INTEGER, samples_per_second REAL, peak_bytes REAL, "
     "PRIMARY KEY (batch_size, repeat)",

@@ -16,7 +16,6 @@ import torch
 
 from dnndoctor.observe.source import relative
 from dnndoctor.observe.watch import Watch
-from dnndoctor.probes import order
 from dnndoctor.probes.conductor import Conductor
 from dnndoctor.subject import company, hooks
 from dnndoctor.subject.protocol import LEAD, Ending, Job, Lead
@@ -164,7 +163,6 @@ class Examined:
         try:
             self.watch.passes.step()
             self.conductor.finish()
-            order.scan(self.watch)
             self.watch.flush()
         except Exception as bug:  # noqa: BLE001 - it is told in the report
             self.watch.fail(bug)

@@ -19,7 +19,6 @@ from torch.optim.optimizer import (
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
-from dnndoctor.findings import Location
 from dnndoctor.observe import inventory
 from dnndoctor.observe.loaders import iterating
 from dnndoctor.observe.source import caller, is_user_class
@@ -37,10 +36,24 @@ def install(watch: Watch, conductor: Conductor) -> Installed:
     _hook_steps(installed, watch, conductor)
     _wrap_backward(installed, watch, conductor)
     _wrap_helpers(installed, watch)
+    for window in watch.windows.all:
+        window.install(_Border(installed, watch))
     serve = iterating(watch.loaders, DataLoader.__iter__, conductor.serve, lambda: conductor.probing)
     installed.patch(DataLoader, "__iter__", serve)
     installed.on_removal(watch.forward.release)
     return installed
+
+
+class _Border:
+    """Where windows put wrappers of their own."""
+
+    def __init__(self, installed: Installed, watch: Watch) -> None:
+        self.patch = installed.patch
+        self._watch = watch
+
+    def shielded(self, look: Callable[..., Any]) -> Callable[..., Any]:
+        """Raises nothing."""
+        return _shielded(self._watch, look)
 
 
 def _shielded(watch: Watch, look: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,23 +86,31 @@ def _after_init(installed: Installed, watch: Watch, cls: Any, look: Callable[[An
 
 def _note_construction(installed: Installed, watch: Watch) -> None:
     def optimizer_built(one: Any) -> None:
-        watch.optimizer_built[one] = caller(one)
+        place = watch.optimizer_built[one] = caller(one)
+        watch.windows.tell("optimizer_built", one, place)
         watch.built_at_step[one] = watch.step
         if watch.observing and not watch.step:
             watch.forward.engage(watch.deep)
             watch.name_loose([p for group in one.param_groups for p in group["params"]])
 
     def loader_built(one: Any) -> None:
-        watch.loaders.note(one, caller(one))
+        place = caller(one)
+        watch.loaders.note(one, place)
+        watch.windows.tell("loader_built", one, place)
 
-    def module_built(one: nn.Module) -> Location | None:
-        if watch.stack and not is_user_class(type(watch.stack[-1])):
-            return watch.modules.location(watch.stack[-1])  # built anew in every pass, within a library
-        return caller(one)
+    def scheduler_built(one: Any) -> None:
+        watch.schedulers.setdefault(one, None)
+        watch.windows.tell("scheduler_built", one, caller(one))
 
-    _after_init(installed, watch, nn.Module, lambda one: watch.modules.note(one, module_built(one)))
+    def module_built(one: nn.Module) -> None:
+        inside_library = bool(watch.stack) and not is_user_class(type(watch.stack[-1]))  # built anew in every pass
+        place = watch.modules.location(watch.stack[-1]) if inside_library else caller(one)
+        watch.modules.note(one, place)
+        watch.windows.tell("module_built", one, place)
+
+    _after_init(installed, watch, nn.Module, module_built)
     _after_init(installed, watch, Optimizer, optimizer_built)
-    _after_init(installed, watch, LRScheduler, lambda one: watch.schedulers.setdefault(one, None))
+    _after_init(installed, watch, LRScheduler, scheduler_built)
     _after_init(installed, watch, torch.amp.GradScaler, lambda one: watch.scalers.setdefault(one, None))
     _after_init(installed, watch, DataLoader, loader_built)
 

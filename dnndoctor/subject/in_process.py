@@ -17,7 +17,6 @@ from torch import nn
 from dnndoctor.findings import Location
 from dnndoctor.observe import arguments, device, source
 from dnndoctor.observe.watch import Watch
-from dnndoctor.probes import order
 from dnndoctor.probes.conductor import Conductor
 from dnndoctor.recording.writer import Writer
 from dnndoctor.subject import hooks, places
@@ -154,7 +153,6 @@ def _measure_the_rest(watch: Watch, conductor: Conductor) -> None:
     try:
         watch.passes.step()
         conductor.finish()
-        order.scan(watch)
         watch.flush()
     except Exception as bug:  # noqa: BLE001 - it is told in the report
         watch.fail(bug)

@@ -1,0 +1,73 @@
+"""Probes outside of the user's loop: the model, its recorded inputs and its data, with the loop standing still.
+
+They run one after the other, the most telling first, each in a share of the time that is left; one for which there is
+no time says so. Buffers, random streams, modes and gradients are put back after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dnndoctor.observe.watch import Watch
+from dnndoctor.probes import batch_size, order
+from dnndoctor.probes.clock import Clock
+from dnndoctor.probes.room import Room
+from dnndoctor.probes.snapshot import of_everything
+
+FEWEST_SECONDS = 1.0  # with less left nothing is begun
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """One probe; ``measure`` writes what it found under ``name``, and may raise for what the model cannot do.
+
+    ``share``: of the time left that it may take, ``most`` seconds at most. ``without_probes``: it only reads, and
+    also runs where probes are switched off.
+    """
+
+    name: str
+    measure: Callable[[Watch, Room], None]
+    share: float = 0.1
+    most: float = 10.0
+    without_probes: bool = False
+
+
+PROBES = (
+    Outside("sample-order", order.scan, without_probes=True),
+    Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
+)
+
+
+def run(watch: Watch, clock: Clock, step_seconds: float, *, probes: bool, forbidden: str | None = None) -> None:
+    """Run those that have not run yet; ``forbidden``: why nothing but reading is possible."""
+    for each in PROBES:
+        if each.name in clock.phases or not (probes or each.without_probes):
+            continue
+        clock.enter(each.name)
+        if forbidden is not None and not each.without_probes:
+            refuse(watch, each.name, forbidden)
+        else:
+            _run_one(each, watch, clock, step_seconds)
+    watch.writer.commit()
+
+
+def _run_one(probe: Outside, watch: Watch, clock: Clock, step_seconds: float) -> None:
+    if clock.left < FEWEST_SECONDS:
+        return refuse(watch, probe.name, "the time was up")
+    keep, observing = of_everything(watch, [], take=True, buffers_only=True), watch.observing
+    watch.observing = False
+    inside, watch.inside_backward = watch.inside_backward, True  # a probe's own backward is none of the loop's
+    watch.look(active=False)
+    try:
+        probe.measure(watch, Room(min(clock.left * probe.share, probe.most), step_seconds))
+    except Exception as why:  # noqa: BLE001 - mostly the model's or dataset's own refusal; it is told as the reason
+        refuse(watch, probe.name, f"it failed with {type(why).__name__}: {(str(why).splitlines() or [''])[0][:150]}")
+    finally:
+        keep.restore()
+        watch.observing, watch.inside_backward = observing, inside
+
+
+def refuse(watch: Watch, name: str, reason: str) -> None:
+    """Record why a probe found nothing; the reason completes "not examined: ..."."""
+    watch.writer.put("probe", {"name": name, "facts": {"missing": reason}})

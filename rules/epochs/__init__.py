@@ -1,0 +1,1 @@
+"""How long to train, what to keep, when to stop."""

@@ -1,0 +1,1 @@
+"""What training starts from: weights learned elsewhere, or from the inputs alone."""
