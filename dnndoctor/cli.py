@@ -63,7 +63,9 @@ Budget = Annotated[float | None, typer.Option(min=1, help=_BUDGET, metavar="SECO
 _STEPS = "The script's own optimizer steps to watch.  [default: 50]"
 Steps = Annotated[int | None, typer.Option(min=1, help=_STEPS, metavar="N")]
 Seed = Annotated[int | None, typer.Option(help="Seed torch before the script starts.", metavar="N")]
-NoProbes = Annotated[bool, typer.Option("--no-probes", help="Only watch: try no other learning rate or batch size.")]
+NoProbes = Annotated[bool, typer.Option("--no-probes", help="Only watch: try nothing.")]
+_ONLY = "Of all probes only this one, as learning-rate, data-scan or batch-size. Once for each."
+OnlyProbe = Annotated[list[str] | None, typer.Option("--only-probe", help=_ONLY, metavar="NAME")]
 _KEEP = "Keep what the script writes; by default the disk is put back."
 Keep = Annotated[bool | None, typer.Option("--keep-files", help=_KEEP)]
 _FAMILY = "The kind of training, where it is not recognised: " + ", ".join(FAMILIES) + "."
@@ -111,6 +113,7 @@ def check(
     steps: Steps = None,
     seed: Seed = None,
     no_probes: NoProbes = False,
+    only_probe: OnlyProbe = None,
     keep_files: Keep = None,
     family: Family = None,
     model: ModelName = None,
@@ -136,6 +139,7 @@ def check(
         steps=steps,
         seed=seed,
         probes=False if no_probes else None,
+        only_probes=tuple(only_probe) if only_probe else None,
         keep_files=keep_files,
         family=family,
     )

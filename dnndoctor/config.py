@@ -12,6 +12,7 @@ import msgspec
 
 from dnndoctor.families import FAMILIES
 from dnndoctor.findings import Severity
+from dnndoctor.probe_names import nearest_problem
 from dnndoctor.select import EVERYTHING, Selection, UnknownSelector, known, nearest
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class OutputFormat(StrEnum):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """How to examine and what to say about it.
 
-    ``budget`` in seconds of wall clock; ``steps``: the user's optimizer steps to watch. ``html``: a path relative to
+    ``budget`` in seconds of wall clock; ``steps``: the user's optimizer steps to watch.
+    ``only_probes``: these alone, if any are named. ``html``: a path relative to
     ``root``, or "none". ``thresholds``: by rule code, then by threshold. ``overrides``: the rules that the command
     line chose. ``root``: the working directory.
     """
@@ -65,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     steps: Annotated[int, msgspec.Meta(ge=1)] = 50
     seed: int | None = None
     probes: bool = True
+    only_probes: tuple[str, ...] = ()
     keep_files: bool = False
     family: str | None = None
     exit_zero: bool = False
@@ -117,6 +120,8 @@ def override(settings: Settings, overrides: Selection, **options: Any) -> Settin
     made = msgspec.structs.replace(settings, overrides=overrides, **given)
     if made.family_problem:
         raise ConfigError(f"--family: {made.family_problem}")
+    if problem := nearest_problem(made.only_probes):
+        raise ConfigError(f"--only-probe: {problem}")
     return made
 
 
@@ -147,6 +152,8 @@ def _settings(table: dict[str, Any], file: str) -> Settings:
     _check_selectors({f"tool.dnndoctor.{key}": each for key, each in lists.items()}, f"{file}: ")
     if settings.family_problem:
         raise ConfigError(f"{file}: tool.dnndoctor.family: {settings.family_problem}")
+    if problem := nearest_problem(settings.only_probes):
+        raise ConfigError(f"{file}: tool.dnndoctor.only-probes: {problem}")
     return msgspec.structs.replace(settings, thresholds=_thresholds(settings.thresholds, file))
 
 

@@ -49,6 +49,7 @@ def examine(
             budget=settings.budget,
             steps=settings.steps,
             probes=settings.probes,
+            only_probes=settings.only_probes,
             seed=settings.seed,
             family=settings.family,
             keep_files=settings.keep_files,

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from dnndoctor.probe_names import PROBES
+
 OnProgress = Callable[[str, int, int, float], None]
 
 PHASES = {
     "start": "starting the script",
     "observe": "watching its steps",
-    "learning-rate": "trying other learning rates",
-    "batch-size": "trying other batch sizes",
+    **PROBES,
     "evaluate": "judging",
     "finish": "writing the report",
 }

@@ -10,9 +10,20 @@ import pytest
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 EXPECT = re.compile(r"#\s*expect:\s*([A-Z]{3}\d{3}(?:\s*,\s*[A-Z]{3}\d{3})*)")
+PROBES = re.compile(r"^# probes: (.+)$", re.MULTILINE)
 LOOP = re.compile(r"^# loop: (.+)$", re.MULTILINE)
 # Steps of four seconds: what is seen of them in less time must do.
 BUDGET = {"digits_slow_steps": ("--budget", "45")}
+
+# What every fixture goes through. The longer probes are tried where a script's comment names them.
+QUICK_PROBES = ("learning-rate", "overfit-one-batch", "blanked-inputs", "entry-mixing", "schedule", "batch-size")
+
+
+def options(script: Path) -> tuple[str, ...]:
+    """The options with which a fixture is examined: its budget and its probes."""
+    named = PROBES.search(script.read_text(encoding="utf-8"))
+    probes = (*QUICK_PROBES, *(named.group(1).split() if named else ()))
+    return (*(part for each in probes for part in ("--only-probe", each)), *BUDGET.get(script.stem, ()))
 
 
 def scripts(kind: str) -> list[Any]:

@@ -9,18 +9,23 @@ from typing import Any
 
 import pytest
 
+from tests.bit_identity import assert_same_losses
 from tests.conftest import TIMEOUT
-from tests.fixture_scripts import BUDGET, HEALTHY, SICK, expected, loop
+from tests.fixture_scripts import BUDGET, HEALTHY, SICK, expected, loop, options
 from tests.zygote import Zygote
 
 
 def examine(script: Path, folder: Path, zygote: Zygote) -> dict[str, Any]:
     shutil.copy(script, folder / script.name)
-    options = ("--output-format", "json", "--html", "none", *BUDGET.get(script.stem, ()))
-    done = zygote.run("check", script.name, *options, cwd=folder, timeout=TIMEOUT)
+    arguments = ("--output-format", "json", "--html", "none", *options(script))
+    done = zygote.run("check", script.name, *arguments, cwd=folder, timeout=TIMEOUT)
     assert done.returncode in (0, 1), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["target"]["outcome"] == "examined", report["target"]["reason"]
+    if script.stem not in BUDGET:  # fifty bare steps of four seconds each would say nothing more
+        aside = folder.with_name(f"{folder.name}-bare")
+        aside.mkdir()
+        assert_same_losses(script.read_text(encoding="utf-8"), report, folder, zygote, aside)
     return report
 
 

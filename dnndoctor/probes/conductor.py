@@ -14,6 +14,7 @@ import torch
 
 from dnndoctor.observe.loaders import ServedIterator
 from dnndoctor.observe.watch import Watch
+from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import outside
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.hand_border import HandBorder
@@ -45,6 +46,7 @@ class Conductor:
         *,
         steps: int,
         probes: bool,
+        only_probes: tuple[str, ...] = (),
         deadline: float,
         report: Callable[[str, int, int], None],
     ) -> None:
@@ -56,9 +58,13 @@ class Conductor:
         self.module_hooks: Hooks | None = None  # taken down while no module call is of interest
         self._steps = self._target = steps  # the target grows where another model is trained later on
         self._probes = probes
+        self._only_probes = only_probes  # of all probes these alone, if any are named
         self._only: str | None = None  # why nothing but watching is possible
         self._evaluated = False
         self._further = 0
+        if probes and only_probes and "learning-rate" not in only_probes:
+            outside.refuse(watch, "learning-rate", OTHERS_WANTED)
+            probes = False
         if not probes:
             self.sweep.forgo()
 
@@ -279,7 +285,7 @@ class Conductor:
     def _probe_outside(self) -> None:
         timed = self.sweep.seconds[1:]  # with the watch off; watched steps take longer
         seconds = median(timed if len(timed) >= 10 else self.watch.step_seconds)
-        outside.run(self.watch, self.clock, seconds, probes=self._probes, forbidden=self._only)
+        outside.run(self.watch, self.clock, seconds, probes=self._probes, only=self._only_probes, forbidden=self._only)
 
     def _look_for_evaluation(self) -> None:
         self.clock.enter("evaluate")

@@ -6,10 +6,11 @@ no time says so. Buffers, random streams, modes and gradients are put back after
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from dnndoctor.observe.watch import Watch
+from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import batch_size, order
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
@@ -39,14 +40,26 @@ PROBES = (
 )
 
 
-def run(watch: Watch, clock: Clock, step_seconds: float, *, probes: bool, forbidden: str | None = None) -> None:
-    """Run those that have not run yet; ``forbidden``: why nothing but reading is possible."""
+def run(
+    watch: Watch,
+    clock: Clock,
+    step_seconds: float,
+    *,
+    probes: bool,
+    only: Collection[str] = (),
+    forbidden: str | None = None,
+) -> None:
+    """Run those that have not run yet.
+
+    ``only``: these alone, if any are named. ``forbidden``: why nothing but reading is possible.
+    """
     for each in PROBES:
         if each.name in clock.phases or not (probes or each.without_probes):
             continue
         clock.enter(each.name)
-        if forbidden is not None and not each.without_probes:
-            refuse(watch, each.name, forbidden)
+        reason = OTHERS_WANTED if only and each.name not in only else forbidden
+        if reason is not None and not each.without_probes:
+            refuse(watch, each.name, reason)
         else:
             _run_one(each, watch, clock, step_seconds)
     watch.writer.commit()

@@ -45,7 +45,12 @@ class Examined:
         self.pid = os.getpid()
         self.watch = Watch(writer, relative(os.path.abspath(script)))
         self.conductor = Conductor(
-            self.watch, steps=job.steps, probes=job.probes, deadline=job.deadline - 1.0, report=self._report
+            self.watch,
+            steps=job.steps,
+            probes=job.probes,
+            only_probes=job.only_probes,
+            deadline=job.deadline - 1.0,
+            report=self._report,
         )
         self._tell = tell
         self._installed: Installed | None = None

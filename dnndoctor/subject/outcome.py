@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dnndoctor.diagnosis import Outcome
+from dnndoctor.probe_names import PROBES
 from dnndoctor.subject.process import signal_in_words
 
 if TYPE_CHECKING:
@@ -144,10 +145,6 @@ def _when(happened: Happened) -> str:
 
 
 def _during(happened: Happened) -> str:
-    names = {
-        "learning-rate": "the learning-rate probe",
-        "batch-size": "the batch-size probe",
-        "observe": "the watching",
-    }
+    names = {**{each: f"the {each} probe" for each in PROBES}, "observe": "the watching"}
     last = next((each for each in reversed(happened.phases) if each in names), None)
     return f" during {names[last]}" if last else ""

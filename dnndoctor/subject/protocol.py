@@ -29,6 +29,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
     steps: int = 50
     probes: bool = True
+    only_probes: tuple[str, ...] = ()
     seed: int | None = None
     family: str | None = None
     keep_files: bool = False
@@ -43,7 +44,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of JSON from the child.
 
-    ``phase``: "start" (imports and set-up), "observe", "learning-rate", "batch-size", "evaluate", "finish".
+    ``phase``: "start" (imports and set-up), "observe", the names of probes, "evaluate",
+    "finish".
     ``step`` of ``total`` in that phase, where known. ``pid``: of the process that tells; it is not always the one that
     was started. The last line of a process that ended in an orderly way has phase "end" and an ``ending``.
     """
