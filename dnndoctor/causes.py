@@ -5,6 +5,8 @@ loss, gradients never cleared): nothing brings them about. *Conditions* are meas
 (saturated units, a rate that is too high for unnormalised inputs). *Outcomes* are what training came to (a loss that
 does not fall). A finding hangs under the first of its possible causes, nearest first, that was found too; where
 none was, it is a root by itself.
+
+Among roots that are equally grave facts come first and outcomes last.
 """
 
 from __future__ import annotations
@@ -31,27 +33,21 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "INI104": ("INI102", "INI101", "CAP107", "ACT102"),
     "INI105": ("INI102", "INI101", "INI104", "ACT102"),
     "INI106": ("INI102", "DAT110", "DAT111", *_WRONG_LOSS, "REG106"),
-    "INI107": (),
     "GRD101": ("INI101", "INI102", "CAP107", "ACT102", "ACT101", "ACT103", "INI104", "INI105", "DAT110"),
     "GRD102": ("INI102", "LOP101", "LRN101", "DAT111", "DAT110", "LOS111", "LOS114", "NUM103"),
     "GRD104": ("LOS111", "DAT111", "LOP101", "GRD102"),
     "GRD105": ("BAT101",),
     "NUM101": ("DAT101", "LOS114", "NUM103", "LOP101", "LRN101", "INI102", "DAT110", "DAT111", "ACT105", "NUM102"),
     "NUM102": ("LOS111",),
-    "CAP102": (),
     "CAP104": ("INI101", "ACT103"),
-    "CAP108": (),
     # conditions of the update
     "OPT104": ("OPT103", "OPT109", "LOS112", "INI101", "ACT103", "LOP102", "REG109"),
-    "OPT103": (),
     "OPT101": (*_NOT_TRAINED, *_WRONG_LOSS, *_WRONG_UPDATE, "DAT110", *_BAD_RATE),
     "LRN101": ("DAT110", "DAT111", "INI102", "LOP101", "LOP103", "LOS111", "OPT105"),
     "LRN102": (*_NOT_TRAINED, *_WRONG_LOSS, "INI101", "ACT102", "GRD101", "GRD104", "DAT110", "LOP101"),
     "LRN103": ("DAT110", "INI102", "LOP101"),
     "LRN108": ("LRN101", "LRN102", "LRN104", "GRD104", "REG107", "LOP101", "DAT111"),
     "LRN109": ("INI102", "ACT102", "GRD101", "DAT110"),
-    "LOS111": (),
-    "BAT103": (),
     # outcomes
     "CAP101": (
         *_NOT_TRAINED,
@@ -84,18 +80,27 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     ),
     "LOS108": ("DAT103", "DAT111"),
     "LOS109": ("DAT107",),
-    "DAT111": (),
     "DAT112": ("REG101",),
     "DAT113": ("REG101",),
     "CAP103": ("REG101",),
     "REG101": ("DAT107", "DAT104"),
     "EPO103": ("REG101", "CAP103"),
     "VIS103": ("LRN101", "DAT101", "DAT103"),
-    "BAT105": (),
     "DAT107": ("DAT106",),
     "DAT115": ("SHU101",),
     "DST101": ("DST104",),
 }
+
+
+# What training came to. A diagnosis that begins with one of these has found no cause.
+OUTCOMES = frozenset("CAP101 CAP105 LOS107 OPT101 REG101 EPO103 EPO104 VIS103 GRD105 NUM101".split())
+
+
+def layer(code: str) -> int:
+    """0 for facts about the program, 1 for conditions that something may have brought about, 2 for outcomes."""
+    if code in OUTCOMES:
+        return 2
+    return 1 if CAUSES.get(code) else 0
 
 
 def unknown(codes: set[str]) -> set[str]:

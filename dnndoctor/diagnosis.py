@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from dnndoctor.causes import CAUSES
+from dnndoctor.causes import CAUSES, OUTCOMES, layer
 from dnndoctor.findings import Finding, Severity
 from dnndoctor.measurements.found import TrainingLoop
 from dnndoctor.registry import practices, practices_order
@@ -125,16 +126,23 @@ def _with_causes(findings: list[Finding]) -> list[Finding]:
 
 
 def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Gravest root cause first; a root is as grave as the gravest thing that it brought about."""
-    gravest = {f.rule: _rank(f) for f in sorted(findings, key=_rank, reverse=True)}
+    """Gravest root cause first; a root is as grave as the gravest thing that it brought about.
+
+    Of equally grave ones an outcome comes last. What is grave by itself comes before what is so by what it brought
+    about, a fact before a condition, and what explains more before what explains less.
+    """
+    own = {f.rule: _rank(f) for f in sorted(findings, key=_rank, reverse=True)}
+    explained = Counter(_root(each, findings) for each in findings)
+    gravest = dict(own)
     for each in findings:
         root = _root(each, findings)
         gravest[root] = min(gravest.get(root, _rank(each)), _rank(each))
 
-    def weight(finding: Finding) -> tuple[int, int, str, int, int, str]:
+    def weight(finding: Finding) -> tuple[int | str, ...]:
         root = _root(finding, findings)
-        practice = next(f.practice for f in findings if f.rule == root)
-        return (gravest[root], practices_order(practice), root, finding.rule != root, _rank(finding), finding.rule)
+        order = practices_order(next(f.practice for f in findings if f.rule == root))
+        first = (gravest[root], root in OUTCOMES, own[root], layer(root), -explained[root], order, root)
+        return (*first, finding.rule != root, _rank(finding), finding.rule)
 
     return tuple(sorted(findings, key=weight))
 
