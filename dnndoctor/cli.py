@@ -188,17 +188,22 @@ def report(
 
 
 @app.command()
-def rules() -> None:
-    """List the rules by practice."""
+def rules(select: Select = None, ignore: Ignore = None, extend_select: Extend = None) -> None:
+    """List the rules by practice, with their severity and, in brackets, what they judge by."""
     from dnndoctor.registry import load_rules, practices
+    from dnndoctor.select import chosen
 
-    found = load_rules().values()
+    settings = _settings(_overrides(select, ignore, extend_select))
+    found = chosen(settings, load_rules().values())
+    if not found:
+        _fail("no rule is left: see select and ignore in the settings and on the command line")
     titles = practices()
     width = max(len(each.name) for each in found)
     for practice in dict.fromkeys(each.practice for each in found):
         typer.secho(f"{titles.get(practice, practice)} ({practice})", bold=True)
         for each in (one for one in found if one.practice == practice):
-            typer.echo(f"  {each.code}  {each.severity:<7}  {each.name:<{width}}  {each.title}")
+            needs = ", ".join(need.words for need in each.needs if not need.optional)
+            typer.echo(f"  {each.code}  {each.severity:<7}  {each.name:<{width}}  {each.title} [{needs}]")
         typer.echo()
 
 

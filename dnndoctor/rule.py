@@ -8,6 +8,7 @@ Everything else a reader may want to know about a rule is derived from the funct
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -40,6 +41,11 @@ class Need:
 
     kind: type
     optional: bool
+
+    @property
+    def words(self) -> str:
+        """The measurement's name as people write it."""
+        return re.sub(r"(?<!^)(?=[A-Z])", " ", self.kind.__name__).lower()
 
 
 @dataclass(frozen=True, slots=True)

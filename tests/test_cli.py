@@ -295,6 +295,32 @@ def test_rules_lists_every_rule(run: Run) -> None:
         assert any(each.code in line and each.name in line and each.title in line for line in out.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("options", "there", "gone"),
+    [
+        (["--select", "LRN"], "LRN101", "DAT101"),
+        (["--select", "learning-rate,NUM101"], "NUM101", "GRD101"),
+        (["--select", "LRN", "--ignore", "rate-too-low"], "LRN101", "LRN102"),
+    ],
+)
+def test_rules_lists_what_was_chosen(run: Run, options: list[str], there: str, gone: str) -> None:
+    code, out, _ = run("rules", *options)
+    assert code == 0
+    assert there in out
+    assert gone not in out
+
+
+def test_rules_say_what_they_judge_by(run: Run) -> None:
+    _, out, _ = run("rules", "--select", "LRN101")
+    assert "[learning rate sweep, optimizers]" in out
+
+
+def test_a_probe_that_is_none_is_named_with_the_nearest_one(run: Run) -> None:
+    code, _, err = run("check", "train.py", "--only-probe", "learning-rat")
+    assert code == 2
+    assert "learning-rate" in err
+
+
 @pytest.mark.parametrize("name", ["LRN101", "lrn101", "rate-too-high"])
 def test_a_manual_page(run: Run, name: str) -> None:
     code, out, _ = run("rule", name)
