@@ -59,7 +59,10 @@ def full(diagnosis: Diagnosis, console_width: int = 100, color: bool = False, ro
     """Findings with source, figures and fix; then each practice's verdict, and the summary."""
     pen = Pen(max(console_width, NARROWEST), color)
     blocks = [_head(diagnosis, pen)]
-    blocks += ["\n".join(_node(node, pen, root)) for node in tree(diagnosis)]
+    nodes = tree(diagnosis)
+    remarks = [each for each in nodes if all(severity(one) is Severity.INFO for one in each.walk())]
+    blocks += ["\n".join(_node(node, pen, root)) for node in nodes if node not in remarks]
+    blocks += ["\n".join(_remarks(remarks, pen))] if remarks else []
     if diagnosis.practices:
         blocks.append("\n".join(_practices(diagnosis.practices, pen)))
     crashed = [
@@ -120,6 +123,14 @@ def _node(node: Node, pen: Pen, root: Path | None) -> Iterator[str]:
         yield from _fix(finding.fix, pen, equals, bar)
     for below in node.consequences:
         yield from _consequence(below, pen, " " * margin + " ")
+
+
+def _remarks(nodes: list[Node], pen: Pen) -> Iterator[str]:
+    """What is worth knowing and no reason to stop: a line each. The HTML report and ``dnndoctor rule`` say more."""
+    yield pen.paint("Worth knowing", "info")
+    for finding in (each for node in nodes for each in node.walk()):
+        said = f"{one_line(place(finding))} {finding.rule} {finding.name}: {one_line(finding.message)}"
+        yield from pen.wrapped(said, "  ", "    ")
 
 
 def _source(finding: Finding, pen: Pen, root: Path | None) -> tuple[int, list[str]]:

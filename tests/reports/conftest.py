@@ -303,3 +303,16 @@ def hostile() -> Diagnosis:
     )
     target = Target(HOSTILE, (HOSTILE,), outcome=Outcome.PARTLY, reason=HOSTILE)
     return diagnosis(rules, seen, target, (HOSTILE,), loop, HOSTILE)
+
+
+@pytest.fixture(scope="session")
+def remarked() -> Diagnosis:
+    """A warning, and beside it something worth knowing."""
+    fix = Fix("draw another rate", "It would fall further.", "lr=0.1")
+    grave = Finding("the rate loses 80 % of the progress", Location("train.py", 12), "SGD", fix=fix)
+    remark = Finding("the rate stays at 0.5 for 40 epochs", Location("train.py", 13), "SGD", fix=fix)
+    rules = [
+        yielding("LRN101", "rate_too_high", "learning-rate", Severity.WARNING, {}, grave),
+        yielding("LRN106", "no_decay", "learning-rate", Severity.INFO, {}, remark),
+    ]
+    return diagnosis(rules, measurements(), Target("train.py"))

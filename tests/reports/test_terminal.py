@@ -74,3 +74,12 @@ def test_a_hostile_name_cannot_steer_the_terminal(hostile: Diagnosis) -> None:
         assert "\x1b" not in text
         assert "\u202e" not in text
         text.encode("utf-8")  # no lone surrogate is left
+
+
+def test_what_is_only_worth_knowing_is_one_line_after_the_findings(remarked: Diagnosis) -> None:
+    text = full(remarked)
+    findings, _, rest = text.partition("Worth knowing\n")
+    assert "LRN101" in findings
+    assert "LRN106" not in findings
+    assert rest.startswith("  train.py:13 LRN106 no-decay: the rate stays at 0.5 for 40 epochs\n\n")
+    assert text.count("fix: draw another rate") == 1
