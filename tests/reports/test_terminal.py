@@ -77,9 +77,9 @@ def test_a_hostile_name_cannot_steer_the_terminal(hostile: Diagnosis) -> None:
 
 
 def test_what_is_only_worth_knowing_is_one_line_after_the_findings(remarked: Diagnosis) -> None:
-    text = full(remarked)
+    text = terminal.full(remarked)
     findings, _, rest = text.partition("Worth knowing\n")
     assert "LRN101" in findings
     assert "LRN106" not in findings
-    assert rest.startswith("  train.py:13 LRN106 no-decay: the rate stays at 0.5 for 40 epochs\n\n")
+    assert rest.startswith("  train.py:13:1 LRN106 no-decay: the rate stays at 0.5 for 40 epochs\n\n")
     assert text.count("fix: draw another rate") == 1
