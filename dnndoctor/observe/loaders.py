@@ -48,9 +48,9 @@ class LoaderFacts:
         self.kept_bytes += sum(t.nbytes for t in tree_leaves(copy) if isinstance(t, torch.Tensor))
         self.kept.append(copy)
 
-    def replay(self) -> Any:
-        """The next kept batch, over and over."""
-        batch = self.kept[self.position % len(self.kept)]
+    def replay(self, number: int | None = None) -> Any:
+        """The next kept batch, over and over, or the one of this number; either counts as the next."""
+        batch = self.kept[(self.position if number is None else number) % len(self.kept)]
         self.position += 1
         return tree_map(_copy, batch)
 

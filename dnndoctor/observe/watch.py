@@ -53,6 +53,7 @@ class Watch:
         self.by_hand = ByHand()
         self.thread = threading.get_ident()  # the one that trains
         self.inside_backward = False
+        self.building_own = False  # an optimizer of ours is built, none of the user's
         self.evaluated_already = False  # a closure, in this step
         self.forward = ForwardWatch(self._module_now, self._met, self.fail)
         self.signs = Signs(self)

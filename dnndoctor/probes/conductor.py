@@ -1,4 +1,4 @@
-"""Who acts when: first watch, then sweep, then throughput, then on to evaluation and one more step, and stop.
+"""Who acts when: first watch, then trials, then throughput, then on to evaluation and one more step, and stop.
 
 The conductor sits at the borders (a step, a batch asked for, a backward) and is the only one that acts there. What
 the user's loop would have done is done again afterwards: a probe starts from a snapshot and ends by restoring one.
@@ -14,11 +14,11 @@ import torch
 
 from dnndoctor.observe.loaders import ServedIterator
 from dnndoctor.observe.watch import Watch
-from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import outside
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.hand_border import HandBorder
-from dnndoctor.probes.sweep import EVALUATION_BATCHES, Sweep, median
+from dnndoctor.probes.served import EVALUATION_BATCHES
+from dnndoctor.probes.trials import Trials
 
 FURTHER_STEPS = 3
 QUICK_START = 10.0  # seconds to the first step; such a script is rather run again than swept before it was watched
@@ -52,7 +52,7 @@ class Conductor:
     ) -> None:
         self.watch = watch
         self.clock = Clock(deadline, report)
-        self.sweep = Sweep(watch, self.clock)
+        self.trials = Trials(watch, self.clock, only_probes)
         self.hand = HandBorder(self)
         self.cut = False  # the user's epoch was ended early: what their script does now is no longer theirs
         self.module_hooks: Hooks | None = None  # taken down while no module call is of interest
@@ -62,18 +62,15 @@ class Conductor:
         self._only: str | None = None  # why nothing but watching is possible
         self._evaluated = False
         self._further = 0
-        if probes and only_probes and "learning-rate" not in only_probes:
-            outside.refuse(watch, "learning-rate", OTHERS_WANTED)
-            probes = False
         if not probes:
-            self.sweep.forgo()
+            self.trials.forgo()
 
     # borders
 
     @property
     def probing(self) -> bool:
         """Whether the loop's steps are trials now."""
-        return self.sweep.running
+        return self.trials.running
 
     @property
     def wants_pass(self) -> bool:
@@ -86,8 +83,8 @@ class Conductor:
         self.hand.drop()
         self.settle()
         self.clock.first_step()
-        self.sweep.keep_start(optimizer)
-        self.sweep.before_step(optimizer)
+        self.trials.keep_start(optimizer)
+        self.trials.before_step(optimizer)
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """The gradients are there, and the optimizer is about to use them."""
@@ -97,13 +94,13 @@ class Conductor:
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """An optimizer has stepped."""
         if self.probing:
-            if self.sweep.after_step(optimizer):
+            if self.trials.after_step(optimizer):
                 self._take_down_module_hooks()
             self.settle(within_step=True)
         elif self.watch.observing:
-            lead = self.sweep.lead
+            lead = self.trials.lead
             self.watch.after_step(optimizer)
-            if optimizer is self.sweep.lead:
+            if optimizer is self.trials.lead:
                 self.after_lead_step(promoted=lead is not optimizer and lead is not None)
         self.look_at_the_clock()
 
@@ -114,14 +111,14 @@ class Conductor:
         if promoted:
             self._target = max(self._target, self.watch.step + self._steps)
             if self.clock.phase != "evaluate":
-                self.sweep.begin_anew()
+                self.trials.begin_anew()
         self.clock.report(self.clock.phase, min(self.watch.step, self._target), self._target)
         self._go_on()
 
     def stop_if_failed(self) -> None:
         """Nothing more is to be seen once the watch has broken."""
         if self.watch.failure is not None:
-            self.sweep.abandon()
+            self.trials.abandon()
             self.clock.stop("failed")
 
     def begin_pass(self) -> None:
@@ -134,11 +131,13 @@ class Conductor:
         self.clock.still_stopped()
         self.hand.close()
         self.look_at_the_clock()
-        (self.sweep.losses if self.probing else self.watch.losses).extend(values)
+        (self.trials.losses if self.probing else self.watch.losses).extend(values)
 
     def after_backward(self, roots: list[torch.Tensor]) -> None:
         """Backward has run on ``roots``."""
         self.watch.after_backward(roots)
+        if self.probing:
+            self.trials.after_backward()
         self.hand.after_backward(roots)
 
     def adopt_thread(self, stepping: bool = False) -> bool:
@@ -160,7 +159,7 @@ class Conductor:
         self.settle()
         self.look_at_the_clock()
         if self.probing:
-            return self.sweep.serve(iterator)
+            return self.trials.serve(iterator)
         if iterator.exhausted:
             raise StopIteration
         if self.clock.phase == "evaluate":
@@ -178,13 +177,13 @@ class Conductor:
             loaders.current = None
             # A batch that a library drew ahead is the user's own, and still to be trained on.
             ahead = iterator.served > self.watch.backwards - iterator.backwards_before
-            if facts in loaders.training() and not ahead and self._may_sweep(at_epoch_end=True) and self._begin_sweep():
-                self.sweep.between_steps = True
-                return self.sweep.serve(iterator)
+            if facts in loaders.training() and not ahead and self._may_try(at_epoch_end=True) and self._begin_trials():
+                self.trials.between_steps = True
+                return self.trials.serve(iterator)
             raise
         if self.watch.observing:
             self.watch.tell_batch(facts, batch)
-        if self.sweep.wanted and self.clock.phase == "observe":
+        if self.trials.wanted and self.clock.phase == "observe":
             facts.keep(batch)
         return batch
 
@@ -204,26 +203,26 @@ class Conductor:
     def finish(self) -> None:
         """The script is over, whichever way: measure what can be measured without it."""
         self.settle()
-        self.sweep.finish(self._may_sweep(at_epoch_end=False) and self.watch.step > 0)
+        self.trials.finish(self._may_try(at_epoch_end=False) and self.watch.step > 0)
         if self.watch.step:
             self._probe_outside()
-        self.sweep.measure_from_here()
+        self.trials.measure_from_here()
         self.clock.enter("finish")
 
     @property
     def wants_encore(self) -> bool:
-        """Whether the script is to run once more, for the rest of the sweep."""
-        return self.sweep.wants_encore
+        """Whether the script is to run once more, for the rest of the trials."""
+        return self.trials.wants_encore
 
     def begin_encore(self) -> None:
         """The script starts anew; its steps are trials from the first on."""
-        self.sweep.begin_encore()
+        name = self.trials.begin_encore()
         self._hang_module_hooks()
-        self.clock.enter("learning-rate")
+        self.clock.enter(name)
 
     def end_encores(self) -> None:
         """No more runs."""
-        self.sweep.end_encores()
+        self.trials.end_encores()
         self.clock.enter("finish")
 
     # the order of things
@@ -231,13 +230,13 @@ class Conductor:
     def watch_only(self, reason: str) -> None:
         """Try nothing and cut nothing short: others wait for this process at every step."""
         self._only = reason
-        self.sweep.forgo()
+        self.trials.forgo()
 
     def settle(self, within_step: bool = False) -> None:
-        """Go on after a sweep that is over."""
-        if self.sweep.settled(within_step):
+        """Go on after trials that are over."""
+        if self.trials.settled(within_step):
             self._hang_module_hooks()
-            self._after_sweep()
+            self._after_trials()
 
     def _go_on(self) -> None:
         if self.clock.phase == "observe":
@@ -246,15 +245,15 @@ class Conductor:
                 return
             if self._only is not None:
                 self._end_watching(self._only)
-            if self._may_sweep(at_epoch_end=False):
-                self._begin_sweep()
+            if self._may_try(at_epoch_end=False):
+                self._begin_trials()
             else:
                 self._look_for_evaluation()
         elif self.clock.phase == "evaluate" and (self._further >= FURTHER_STEPS or self._waited_enough()):
             self.clock.stop()
 
     def _end_watching(self, reason: str) -> NoReturn:
-        outside.refuse(self.watch, "learning-rate", reason)
+        self.trials.forgo(reason)
         self.clock.enter("evaluate")
         self.clock.stop()
 
@@ -263,18 +262,18 @@ class Conductor:
         share = self.clock.in_phase / max(self.clock.in_phase + self.clock.left, 1e-3)
         return share > OBSERVE_SHARE and self.watch.step >= FEWEST_STEPS
 
-    def _may_sweep(self, at_epoch_end: bool) -> bool:
-        wanted = self.sweep.wanted and not self.sweep.done and self.clock.phase == "observe"
+    def _may_try(self, at_epoch_end: bool) -> bool:
+        wanted = self.trials.wanted and not self.trials.done and self.clock.phase == "observe"
         slow = self.clock.phases.get("start", 0.0) > QUICK_START
         return wanted and (not at_epoch_end or (slow and self.watch.step >= 2))
 
-    def _begin_sweep(self) -> bool:
-        began = self.sweep.begin()
+    def _begin_trials(self) -> bool:
+        began = self.trials.begin()
         if not began:
-            self._after_sweep()
+            self._after_trials()
         return began
 
-    def _after_sweep(self) -> None:
+    def _after_trials(self) -> None:
         self._probe_outside()
         if self.watch.step >= self._target or self.watch.non_finite:
             self._look_for_evaluation()
@@ -283,8 +282,7 @@ class Conductor:
             self.clock.enter("observe")
 
     def _probe_outside(self) -> None:
-        timed = self.sweep.seconds[1:]  # with the watch off; watched steps take longer
-        seconds = median(timed if len(timed) >= 10 else self.watch.step_seconds)
+        seconds = self.trials.step_seconds
         outside.run(self.watch, self.clock, seconds, probes=self._probes, only=self._only_probes, forbidden=self._only)
 
     def _look_for_evaluation(self) -> None:

@@ -51,13 +51,13 @@ class HandBorder:
         watch.by_hand.forward = watch.forward.put_aside()
 
     def _await(self, gradients: dict[torch.Tensor, torch.Tensor] | None, roots: list[torch.Tensor]) -> None:
-        hand, sweep = self._watch.by_hand, self._conductor.sweep
+        hand, trials = self._watch.by_hand, self._conductor.trials
         hand.note(gradients, roots)
         if not hand.pending:
             return
         assert hand.optimizer is not None
-        sweep.keep_start(hand.optimizer)
-        if sweep.running:
+        trials.keep_start(hand.optimizer)
+        if trials.running:
             hand.keep()
         self._watch.forward.before_use = self._use
         self._watch.look()
@@ -82,15 +82,15 @@ class HandBorder:
 
     def close(self) -> None:
         """The parameters are used again, or a batch is asked for: if they have changed, a step lies behind."""
-        watch, hand, sweep = self._watch, self._watch.by_hand, self._conductor.sweep
+        watch, hand, trials = self._watch, self._watch.by_hand, self._conductor.trials
         if not hand.pending:
             return
         watch.forward.before_use = None
         if not hand.changed():
             return  # gradients pile up, or nobody trains
         self._conductor.clock.first_step()
-        if sweep.running:
-            sweep.after_update_by_hand()
+        if trials.running:
+            trials.after_update_by_hand()
             self._conductor.settle(within_step=True)
         elif watch.observing:
             hand.measure_rate()

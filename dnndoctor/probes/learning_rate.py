@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
+
+from dnndoctor.probes.experiment import Experiment, Setting, Verdict
+from dnndoctor.probes.loop import Loop
 
 ROUNDS = ((10, 1.0), (20, 0.45), (40, 0.25))  # steps of the trial, share of the rates that enter it
 TAIL = 0.3  # share of a trial's steps that its score is the mean of
@@ -50,8 +52,6 @@ def ladder(user_rate: float, optimizer: str) -> list[float]:
 class LearningRateProbe:
     """Decides the rate of each step; told the loss after it."""
 
-    name = "learning-rate"
-
     def __init__(self, user_rate: float, optimizer: str, step_budget: int) -> None:
         self.user_rate = user_rate
         self.optimizer = optimizer
@@ -78,7 +78,7 @@ class LearningRateProbe:
         """Steps taken so far."""
         return sum(len(t.losses) for each in (*self.done, self._round) for t in each)
 
-    def after_step(self, loss: float) -> str:
+    def after_step(self, loss: float) -> Verdict:
         """What to do next: "go-on", "next" (roll back, the next trial begins) or "done"."""
         trial = self._round[self._trial]
         trial.losses.append(loss)
@@ -193,33 +193,38 @@ def _edge(trials: list[Trial], diverged: list[float]) -> float | None:
     return edge
 
 
-class RateSetter:
-    """Sets the rate for one step and puts back what the loop had."""
+class LearningRate(Experiment):
+    """The sweep as an experiment."""
 
-    def __init__(self, lead: torch.optim.Optimizer) -> None:
-        self._lead = lead
-        self._share: dict[int, list[float]] = {}
-        self._before: dict[int, list[Any]] = {}
+    name = "learning-rate"
+    numbers_trials = False
 
-    def set(self, optimizer: torch.optim.Optimizer, rate: float) -> None:
-        """Before the step: this rate for the lead optimizer, and the others in the proportion that they had."""
-        if id(optimizer) not in self._share:
-            self._share[id(optimizer)] = self._shares(optimizer)
-        shares = self._share[id(optimizer)]
-        self._before[id(optimizer)] = [group["lr"] for group in optimizer.param_groups]
-        for group, share in zip(optimizer.param_groups, shares, strict=False):
-            old = group["lr"]
-            group["lr"] = torch.full_like(old, rate * share) if isinstance(old, torch.Tensor) else rate * share
+    def begin(self, loop: Loop, steps: int) -> None:
+        """Plan the rates and rounds."""
+        self._probe = LearningRateProbe(loop.user_rate, loop.lead.name, steps)
 
-    def _shares(self, optimizer: torch.optim.Optimizer) -> list[float]:
-        """Taken at the first trial's step, all at one moment: between two of them a schedule moves the rates."""
-        lead = max((float(group.get("lr", 0.0)) for group in self._lead.param_groups), default=0.0)
-        rates = [float(group.get("lr", 0.0)) for group in optimizer.param_groups]
-        return [rate / lead if lead > 0 and rate > 0 else 1.0 for rate in rates]
+    @property
+    def setting(self) -> Setting:
+        """The rate alone."""
+        return Setting(rate=self._probe.rate)
 
-    def put_back(self, optimizer: torch.optim.Optimizer) -> None:
-        """After the step."""
-        before = self._before.pop(id(optimizer), None)
-        if before is not None:
-            for group, old in zip(optimizer.param_groups, before, strict=False):
-                group["lr"] = old
+    def after_step(self, loss: float) -> Verdict:
+        """As the sweep has it."""
+        return self._probe.after_step(loss)
+
+    def restart_trial(self) -> None:
+        """From its first step."""
+        self._probe.restart_trial()
+
+    def stop(self) -> None:
+        """An unfinished round is not judged."""
+        self._probe.stop()
+
+    def facts(self, paired: bool) -> dict[str, Any]:
+        """See ``summarize``."""
+        return self._probe.facts(paired)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Steps taken and planned."""
+        return self._probe.taken, self._probe.planned

@@ -148,7 +148,7 @@ def _run_program(job: Job, conductor: Any) -> tuple[Ending, Any]:
 def _left(leave: SystemExit, conductor: Any) -> Ending:
     code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     if conductor.probing and code:
-        conductor.sweep.fail_trial()
+        conductor.trials.fail_trial()
     if conductor.cut or conductor.probing or not code:
         return Ending(kind="finished")
     message = _printable(str(leave.code))[:300] if isinstance(leave.code, str) else f"sys.exit({code})"
@@ -202,7 +202,7 @@ def exception(error: BaseException, script: str, conductor: Any, *, say: bool = 
     if conductor.probing:
         if say:
             traceback.print_exception(error)
-        conductor.sweep.fail_trial()  # at a rate of ours: perhaps it guards against a loss that is not finite
+        conductor.trials.fail_trial()  # at a rate of ours: perhaps it guards against a loss that is not finite
         return Ending(kind="finished")
     from dnndoctor.observe.source import is_user_file, relative
 

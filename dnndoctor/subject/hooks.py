@@ -34,6 +34,7 @@ def install(watch: Watch, conductor: Conductor) -> Installed:
     _note_construction(installed, watch)
     _hook_modules(installed, watch, conductor)
     _hook_steps(installed, watch, conductor)
+    _hook_calls(installed, conductor)
     _wrap_backward(installed, watch, conductor)
     _wrap_helpers(installed, watch)
     for window in watch.windows.all:
@@ -86,6 +87,8 @@ def _after_init(installed: Installed, watch: Watch, cls: Any, look: Callable[[An
 
 def _note_construction(installed: Installed, watch: Watch) -> None:
     def optimizer_built(one: Any) -> None:
+        if watch.building_own:
+            return
         place = watch.optimizer_built[one] = caller(one)
         watch.windows.tell("optimizer_built", one, place)
         watch.built_at_step[one] = watch.step
@@ -168,6 +171,23 @@ def _hook_modules(installed: Installed, watch: Watch, conductor: Conductor) -> N
     conductor.module_hooks = Switch(hang)
     conductor.module_hooks.on()
     installed.hold(conductor.module_hooks)
+
+
+def _hook_calls(installed: Installed, conductor: Conductor) -> None:
+    """Model calls that are other than usual; ``__call__`` itself, as a hook on all modules is given no keywords."""
+    original = nn.Module.__call__
+    make = conductor.trials.model_call.make
+
+    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return make(original, self, args, kwargs)
+
+    def hang() -> Installed:
+        hung = Installed()
+        hung.patch(nn.Module, "__call__", functools.wraps(original)(call))
+        return hung
+
+    conductor.trials.call_hooks = Switch(hang)
+    installed.hold(conductor.trials.call_hooks)
 
 
 def _hook_steps(installed: Installed, watch: Watch, conductor: Conductor) -> None:

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnndoctor.probes.learning_rate import LearningRateProbe, RateSetter, ladder
+from dnndoctor.probes.learning_rate import LearningRateProbe, ladder
+from dnndoctor.probes.rate_setter import RateSetter
 
 
 def sweep(

@@ -1,0 +1,32 @@
+"""The experiments, the most telling first, and the time that each may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dnndoctor.probes.experiment import Experiment
+from dnndoctor.probes.learning_rate import LearningRate
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One experiment.
+
+    ``share``: of the time left that it may take, ``most`` seconds at most. ``fewest``: steps below which it is not
+    begun. ``of_each_kind``: done for every kind of training in the script, else for the first alone.
+    """
+
+    name: str
+    make: Callable[[], Experiment]
+    share: float
+    most: float
+    fewest: int
+    of_each_kind: bool = False
+
+
+def _entry(make: type[Experiment], share: float, most: float, fewest: int, *, of_each_kind: bool = False) -> Entry:
+    return Entry(make.name, make, share, most, fewest, of_each_kind)
+
+
+EXPERIMENTS: tuple[Entry, ...] = (_entry(LearningRate, share=0.45, most=40.0, fewest=60, of_each_kind=True),)
