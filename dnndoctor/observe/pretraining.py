@@ -100,7 +100,9 @@ class Pretraining(Window):
         if top not in self._first_norms:
             self._first_norms[top] = {}
             if args and isinstance(args[0], torch.Tensor) and self._loaded_until(top, norm):
-                self._first_norms[top] = _against(norm, args[0]) | {"name": self.watch.modules.path(norm)}
+                compared = _against(norm, args[0])
+                if compared is not None:
+                    self._first_norms[top] = {"name": self.watch.modules.path(norm), **compared}
 
     def _loaded_until(self, top: nn.Module, norm: nn.Module) -> bool:
         """Whether everything up to this norm came from a checkpoint."""
@@ -220,8 +222,8 @@ def _image(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, float] | 
     return None
 
 
-def _against(norm: _BatchNorm, value: torch.Tensor) -> dict[str, Any]:
-    """What enters a batch norm against the statistics that it has learned; {} where they do not compare.
+def _against(norm: _BatchNorm, value: torch.Tensor) -> dict[str, Any] | None:
+    """What enters a batch norm against the statistics that it has learned; None where they do not compare.
 
     ``ratio``: variance over the learned one, median over channels; ``shift``: distance of the means in learned
     standard deviations, median over channels.
@@ -231,13 +233,13 @@ def _against(norm: _BatchNorm, value: torch.Tensor) -> dict[str, Any]:
     mean, var = norm.running_mean.detach().float(), norm.running_var.detach().float()
     fresh = bool((mean == 0).all()) and bool((var == 1).all())
     if fresh or not readable(value) or value.dim() < 2 or value.shape[1] != len(mean):
-        return {}
+        return None
     rows = value.detach().float().transpose(0, 1).reshape(len(mean), -1)
     if rows.shape[1] < 16:
-        return {}
+        return None
     alive = var > 1e-12
     if not bool(alive.any()):
-        return {}
+        return None
     ratio = (rows.var(1) / var)[alive].median()
     shift = ((rows.mean(1) - mean).abs() / var.sqrt())[alive].median()
     return {"ratio": float(ratio), "shift": float(shift), "channels": int(alive.sum()), "values": rows.shape[1]}

@@ -97,6 +97,12 @@ def test_inputs_at_another_scale_than_the_loaded_statistics(tmp_path: Path) -> N
 def test_statistics_that_nobody_learned_tell_nothing(tmp_path: Path) -> None:
     assert facts(tmp_path, transfer(load=False))["first_norms"] == []
 
+    def load(model: nn.Module) -> None:
+        model[0].load_state_dict(nn.Linear(8, 6).state_dict())  # type: ignore[index]
+        model[1].load_state_dict({**model[1].state_dict(), "bias": torch.ones(6)})  # type: ignore[index]
+
+    assert facts(tmp_path, transfer(load=False), prepare=load)["first_norms"] == []
+
 
 def test_loaded_weights_that_are_trained_move(tmp_path: Path) -> None:
     still = loaded_under_watch(tmp_path)
