@@ -10,6 +10,7 @@ from dnndoctor.measurements.losses import Fed, Loss, Losses
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
+from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
 from dnndoctor.measurements.run import Run
 from dnndoctor.measurements.sweep import BatchSweep, LearningRateSweep
 from dnndoctor.measurements.weights import Parameter, Weights
@@ -18,6 +19,7 @@ __all__ = [
     "Activation",
     "ActivationStatistics",
     "Activations",
+    "Architecture",
     "BatchSweep",
     "Clearing",
     "Clearings",
@@ -28,9 +30,11 @@ __all__ = [
     "FoundLoss",
     "FoundModel",
     "FoundOptimizer",
+    "FrozenNorms",
     "Gradients",
     "Layer",
     "Layers",
+    "LearnedStatistics",
     "LearningRateSweep",
     "Loader",
     "Loaders",
@@ -39,9 +43,11 @@ __all__ = [
     "Missing",
     "Mode",
     "Modes",
+    "Movement",
     "NonFinite",
     "Optimizer",
     "Optimizers",
+    "Origins",
     "Parameter",
     "ParameterGradient",
     "Run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.window import Window
 
-WINDOWS: tuple[type[Window], ...] = ()
+WINDOWS: tuple[type[Window], ...] = (Pretraining,)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
-from dnndoctor.recording import course, found, loss, structure, sweeps
+from dnndoctor.recording import course, found, loss, origins, structure, sweeps
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
@@ -41,6 +41,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Clearings: course.clearings(rows),
         m.Losses: loss.losses(rows, graph),
         m.Finiteness: course.finiteness(rows),
+        m.Origins: origins.origins(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}
