@@ -1,6 +1,7 @@
 """Typed records that rules read: plain numbers, strings and numpy arrays. Nothing here imports torch."""
 
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
+from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
@@ -11,17 +12,24 @@ from dnndoctor.measurements.missing import Missing
 from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
 from dnndoctor.measurements.run import Run
+from dnndoctor.measurements.settings import DropoutSetting, LayerSettings, NormSetting, RecurrentSetting
 from dnndoctor.measurements.sweep import BatchSweep, LearningRateSweep
 from dnndoctor.measurements.weights import Parameter, Weights
+from dnndoctor.measurements.wiring import BiasBeforeNorm, Dropout, LinearPair, Wiring
 
 __all__ = [
     "Activation",
     "ActivationStatistics",
     "Activations",
     "BatchSweep",
+    "BiasBeforeNorm",
+    "BuiltInForward",
     "Clearing",
     "Clearings",
+    "Construction",
     "DataTensor",
+    "Dropout",
+    "DropoutSetting",
     "Fed",
     "Finiteness",
     "FoundLoader",
@@ -30,8 +38,10 @@ __all__ = [
     "FoundOptimizer",
     "Gradients",
     "Layer",
+    "LayerSettings",
     "Layers",
     "LearningRateSweep",
+    "LinearPair",
     "Loader",
     "Loaders",
     "Loss",
@@ -40,14 +50,18 @@ __all__ = [
     "Mode",
     "Modes",
     "NonFinite",
+    "NormSetting",
     "Optimizer",
     "Optimizers",
     "Parameter",
     "ParameterGradient",
+    "RecurrentSetting",
     "Run",
     "SampleOrder",
     "Steps",
     "TrainingData",
     "TrainingLoop",
+    "UnregisteredLayers",
     "Weights",
+    "Wiring",
 ]

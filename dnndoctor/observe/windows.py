@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from dnndoctor.observe.built_in_forward import BuiltInForward
+from dnndoctor.observe.layer_settings import LayerSettings
+from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.window import Window
 
-WINDOWS: tuple[type[Window], ...] = ()
+WINDOWS: tuple[type[Window], ...] = (
+    BuiltInForward,
+    LayerSettings,
+    Unregistered,
+)
