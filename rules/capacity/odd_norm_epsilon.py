@@ -6,7 +6,7 @@ from dnndoctor.rule import rule
 
 
 @rule("CAP107", Severity.WARNING, practice="capacity")
-def odd_norm_epsilon(settings: LayerSettings, *, epsilon: float = 1e-2, scale: float = 0.5) -> Iterator[Finding]:
+def odd_norm_epsilon(settings: LayerSettings, *, epsilon: float = 1e-2, scale: float = 0.7) -> Iterator[Finding]:
     """A normalization layer has an epsilon so large that it does not normalise.
 
     What it measures
@@ -27,7 +27,7 @@ def odd_norm_epsilon(settings: LayerSettings, *, epsilon: float = 1e-2, scale: f
     References
         PyTorch documentation, torch.nn.BatchNorm2d: eps is 1e-5 unless given, and comes before momentum.
         epsilon: 0.01, this project's choice: libraries' defaults lie between 1e-12 and 1e-3.
-        scale: 0.5, arithmetic: the epsilon is then three times the variance that it was to guard against zero.
+        scale: 0.7, arithmetic: sqrt(1 / 2), from where on the epsilon is as large as the variance itself.
     """
     if not settings.norms:
         raise NotApplicable("the model has no norm layer")
