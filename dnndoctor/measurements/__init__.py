@@ -1,6 +1,7 @@
 """Typed records that rules read: plain numbers, strings and numpy arrays. Nothing here imports torch."""
 
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
+from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
@@ -12,8 +13,10 @@ from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
 from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
 from dnndoctor.measurements.run import Run
+from dnndoctor.measurements.settings import DropoutSetting, LayerSettings, NormSetting, RecurrentSetting
 from dnndoctor.measurements.sweep import BatchSweep, LearningRateSweep
 from dnndoctor.measurements.weights import Parameter, Weights
+from dnndoctor.measurements.wiring import BiasBeforeNorm, Dropout, LinearPair, Wiring
 
 __all__ = [
     "Activation",
@@ -21,9 +24,14 @@ __all__ = [
     "Activations",
     "Architecture",
     "BatchSweep",
+    "BiasBeforeNorm",
+    "BuiltInForward",
     "Clearing",
     "Clearings",
+    "Construction",
     "DataTensor",
+    "Dropout",
+    "DropoutSetting",
     "Fed",
     "Finiteness",
     "FoundLoader",
@@ -33,9 +41,11 @@ __all__ = [
     "FrozenNorms",
     "Gradients",
     "Layer",
+    "LayerSettings",
     "Layers",
     "LearnedStatistics",
     "LearningRateSweep",
+    "LinearPair",
     "Loader",
     "Loaders",
     "Loss",
@@ -45,15 +55,19 @@ __all__ = [
     "Modes",
     "Movement",
     "NonFinite",
+    "NormSetting",
     "Optimizer",
     "Optimizers",
     "Origins",
     "Parameter",
     "ParameterGradient",
+    "RecurrentSetting",
     "Run",
     "SampleOrder",
     "Steps",
     "TrainingData",
     "TrainingLoop",
+    "UnregisteredLayers",
     "Weights",
+    "Wiring",
 ]

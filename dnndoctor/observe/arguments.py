@@ -82,6 +82,17 @@ def assignment(file: str, name: str) -> Location | None:
     return None
 
 
+def attribute_set(file: str, name: str, first: int, last: int) -> Location | None:
+    """Where between two lines ``self.name`` is first assigned to."""
+    for node in ast.walk(_tree(file)):
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or not first <= node.lineno < last:
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Attribute) and ast.unparse(target) == f"self.{name}":
+                return Location(file, node.lineno, node.col_offset + 1)
+    return None
+
+
 @cache
 def _assignments(file: str) -> tuple[ast.Assign, ...]:
     return tuple(node for node in ast.walk(_tree(file)) if isinstance(node, ast.Assign))

@@ -31,7 +31,7 @@ MOST_REPEATS = 48  # of one line: layers in a loop; an unrolled recurrence may h
 _BOOKKEEPING = frozenset(("zero_", "requires_grad_"))
 _ATTRIBUTES = ("dim", "reduction", "label_smoothing", "ignore_index", "p", "training", "approximate")
 RISKY = frozenset("log log2 log10 log1p sqrt rsqrt div pow exp reciprocal acos asin atanh".split())
-_POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",), "dropout": ("p", "training")}
+_POSITIONAL = {"softmax": ("dim",), "log_softmax": ("dim",)} | dict.fromkeys(operations.DROPOUTS, ("p", "training"))
 
 
 Made = dict[int, tuple[ref[torch.Tensor], int]]  # by the tensor's id: the tensor and the operation that made it

@@ -631,7 +631,7 @@ class Watch:
                     "shape": o.shape,
                     "input_shape": o.input_shape,
                     "differentiable": o.differentiable,
-                    "attributes": o.attributes,
+                    "attributes": {**o.attributes, "call": o.call},
                     "location": o.location,
                 }
                 for o in new

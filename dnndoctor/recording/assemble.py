@@ -8,6 +8,7 @@ from typing import Any
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording import course, found, loss, origins, structure, sweeps
+from dnndoctor.recording import construction, course, found, loss, settings, structure, sweeps, wiring
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
@@ -29,6 +30,9 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Layers: structure.layers(rows, graph),
         m.Activations: structure.activations(rows, graph),
         m.Weights: structure.weights(rows, graph),
+        m.Construction: construction.construction(rows),
+        m.Wiring: wiring.wiring(rows, graph),
+        m.LayerSettings: settings.layer_settings(rows, graph),
         m.Gradients: structure.gradients(rows),
         m.Optimizers: course.optimizers(rows),
         m.LearningRateSweep: sweeps.learning_rate(rows),

@@ -12,6 +12,9 @@ WEIGHTED = frozenset(
 )
 NORMS = frozenset("batch_norm layer_norm group_norm instance_norm local_response_norm rms_norm normalize".split())
 MODE_DEPENDENT = frozenset("dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout batch_norm".split())
+DROPOUTS = frozenset(
+    "dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout feature_alpha_dropout".split()
+)
 LOSSES = frozenset(
     "cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss "
     "huber_loss kl_div poisson_nll_loss gaussian_nll_loss hinge_embedding_loss margin_ranking_loss ctc_loss "

@@ -44,6 +44,8 @@ def parameters_never_change(
         c.empty for c in (clearings.optimizers if clearings else ())
     )
     idle = [each for each in still if _multiplies_zeros(each, weights)]
+    still = [each for each in still if each not in idle or not _other_direction_learns(each, weights)]
+    idle = [each for each in idle if each in still]
     groups: dict[tuple[bool, str | None, Location | None], list[Parameter]] = {}
     for each in still:
         if each in idle or (each.used and each.cut_by is None and blocked):
@@ -74,7 +76,10 @@ def _cancels(each: Parameter, weights: Weights) -> bool:
 
 
 def _multiplies_zeros(each: Parameter, weights: Weights) -> bool:
-    """Whether these recurrent weights only meet the initial state: the input weights beside them do learn."""
+    """Whether these recurrent weights only meet the initial state: the input weights beside them do learn.
+
+    Where those of the other direction learn too, the wrong end of a bidirectional layer's output is read.
+    """
     module, _, name = each.name.rpartition(".")
     if not each.used or each.cut_by is not None or not name.startswith("weight_hh"):
         return False
@@ -82,18 +87,20 @@ def _multiplies_zeros(each: Parameter, weights: Weights) -> bool:
     return beside is not None and beside.received_gradient
 
 
+def _other_direction_learns(each: Parameter, weights: Weights) -> bool:
+    name = each.name.removesuffix("_reverse") if each.name.endswith("_reverse") else f"{each.name}_reverse"
+    other = weights.named(name)
+    return other is not None and other.received_gradient
+
+
 def _one_step_only(group: list[Parameter]) -> Finding:
     steps, names = min(each.effective_steps for each in group), listed([each.name for each in group])
-    backward = all(each.name.endswith("_reverse") for each in group)
-    read = "out[:, -1] is the backward direction's first step" if backward else "the sequences are one step long"
-    summary = "read the backward direction's last state" if backward else "give the network whole sequences"
-    code = "out, (h, c) = lstm(x); last = torch.cat([h[-2], h[-1]], 1)" if backward else None
     return Finding(
         f"{names} had no gradient in {steps} steps: they only ever multiply the initial state of zeros",
         next((each.location for each in group if each.location), None),
         names,
         (Evidence("parameters without a gradient", len(group), 0), Evidence("steps", steps)),
-        Fix(summary, f"As it is, nothing is remembered from step to step there: {read}.", code),
+        Fix("give the network whole sequences", "As it is, nothing is remembered: the sequences are 1 step long."),
         Severity.WARNING,
     )
 

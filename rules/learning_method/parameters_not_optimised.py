@@ -2,18 +2,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
-from dnndoctor.measurements import Optimizer, Optimizers, Parameter, Weights
+from dnndoctor.measurements import Construction, Optimizer, Optimizers, Parameter, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_method.places import branch, listed
 
 
 @rule("OPT102", Severity.ERROR, practice="learning-method")
-def parameters_not_optimised(weights: Weights, optimizers: Optimizers, *, tolerated: int = 0) -> Iterator[Finding]:
+def parameters_not_optimised(
+    weights: Weights, optimizers: Optimizers, construction: Construction | None, *, tolerated: int = 0
+) -> Iterator[Finding]:
     """Trainable parameters get a gradient at every step, but no optimizer holds them.
 
     What it measures
         Which parameters the optimizers hold, and which the loss reaches: a gradient other than zero was seen in
         a parameter that requires one, was used, and is in no optimizer's groups. All are reported in one finding.
+        Layers in plain lists, and layers that a forward pass builds, have rules of their own.
 
     Why it matters
         They keep their random start for the whole run. The rest of the network learns around frozen noise.
@@ -34,6 +37,7 @@ def parameters_not_optimised(weights: Weights, optimizers: Optimizers, *, tolera
         each
         for each in weights.parameters
         if each.trainable and each.used and each.received_gradient and each.optimizer is None
+        if construction is None or not construction.explains(each.name, each.location)
     ]
     for loaded in (False, True):
         group = [each for each in left_out if each.loaded is loaded]

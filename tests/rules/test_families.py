@@ -15,7 +15,7 @@ from dnndoctor.rule import State, rule
 SILENT = {
     "gan": {"INI106", "LRN101", "LRN102", "REG103", "REG104"},
     "reinforcement": {"GRD101", "INI106", "LRN101", "LRN102", "REG103", "SHU101"},
-    "contrastive": {"INI106"},
+    "contrastive": {"ACT106", "INI106", "REG106"},
     "variational": {"INI106"},
     "diffusion": {"INI106"},
     "fine-tuning": set(),

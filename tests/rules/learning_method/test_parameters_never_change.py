@@ -110,7 +110,16 @@ def test_recurrent_weights_that_meet_only_zeros_are_a_warning(weights: Make) -> 
     assert found.severity is Severity.WARNING
     assert "state of zeros" in found.message
     assert found.fix is not None
-    assert "backward direction" in found.fix.summary
+    assert "whole sequences" in found.fix.summary
+
+
+def test_one_direction_of_two_is_another_rule_s(weights: Make) -> None:
+    names = ("lstm.weight_ih_l0", "lstm.weight_hh_l0", "lstm.weight_ih_l0_reverse", "lstm.weight_hh_l0_reverse")
+    layer = [replace(each, module="lstm", name=n) for each, n in zip(weights().parameters, names, strict=True)]
+    still = Weights((*layer[:3], replace(layer[3], **STILL)))
+    assert judge(still).state is State.PASS
+    neither = Weights((layer[0], replace(layer[1], **STILL), layer[2], replace(layer[3], **STILL)))
+    assert judge(neither).state is State.FINDING
 
 
 def test_recurrent_weights_cut_off_with_their_layer_are_an_error(weights: Make) -> None:
