@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dnndoctor.observe.pretraining import Pretraining
-from dnndoctor.observe.window import Window
-
-WINDOWS: tuple[type[Window], ...] = (Pretraining,)
 from dnndoctor.observe.built_in_forward import BuiltInForward
 from dnndoctor.observe.layer_settings import LayerSettings
+from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.window import Window
 
 WINDOWS: tuple[type[Window], ...] = (
     BuiltInForward,
     LayerSettings,
+    Pretraining,
     Unregistered,
 )

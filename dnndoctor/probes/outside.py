@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probe_names import OTHERS_WANTED
-from dnndoctor.probes import batch_size, order
+from dnndoctor.probes import (
+    batch_size,
+    order,
+)
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.snapshot import of_everything

@@ -7,8 +7,17 @@ from typing import Any
 
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
-from dnndoctor.recording import course, found, loss, origins, structure, sweeps
-from dnndoctor.recording import construction, course, found, loss, settings, structure, sweeps, wiring
+from dnndoctor.recording import (
+    construction,
+    course,
+    found,
+    loss,
+    origins,
+    settings,
+    structure,
+    sweeps,
+    wiring,
+)
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
