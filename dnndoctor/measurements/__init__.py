@@ -14,6 +14,7 @@ from dnndoctor.measurements.optimizers import Optimizer, Optimizers
 from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
 from dnndoctor.measurements.run import Run
 from dnndoctor.measurements.settings import DropoutSetting, LayerSettings, NormSetting, RecurrentSetting
+from dnndoctor.measurements.signals import Signal, Signals
 from dnndoctor.measurements.sweep import BatchSweep, LearningRateSweep
 from dnndoctor.measurements.weights import Parameter, Weights
 from dnndoctor.measurements.wiring import BiasBeforeNorm, Dropout, LinearPair, Wiring
@@ -64,6 +65,8 @@ __all__ = [
     "RecurrentSetting",
     "Run",
     "SampleOrder",
+    "Signal",
+    "Signals",
     "Steps",
     "TrainingData",
     "TrainingLoop",

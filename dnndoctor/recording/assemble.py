@@ -18,6 +18,7 @@ from dnndoctor.recording import (
     sweeps,
     wiring,
 )
+from dnndoctor.recording import construction, course, found, loss, settings, signals, structure, sweeps, wiring
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
@@ -42,6 +43,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Construction: construction.construction(rows),
         m.Wiring: wiring.wiring(rows, graph),
         m.LayerSettings: settings.layer_settings(rows, graph),
+        m.Signals: signals.signals(rows, graph),
         m.Gradients: structure.gradients(rows),
         m.Optimizers: course.optimizers(rows),
         m.LearningRateSweep: sweeps.learning_rate(rows),

@@ -84,13 +84,14 @@ def _judged(
     off = [each.ratio for each in off_scale(layers, weights, factor) if not each.layer.output] if weights else []
     lowest, largest = lowest / level, largest / first
     if lowest < fall and all(ratio > 1 for ratio in off):
-        remark = lowest >= adaptive_fall and _adaptive(optimizers)
+        remark = lowest >= adaptive_fall and adaptive(optimizers)
         yield _finding(hidden, last, lowest, fall, Severity.INFO if remark else Severity.WARNING)
     elif largest > growth and all(ratio < 1 for ratio in off):
         yield _finding(hidden, peak, largest, growth, Severity.WARNING)
 
 
-def _adaptive(optimizers: Optimizers | None) -> bool:
+def adaptive(optimizers: Optimizers | None) -> bool:
+    """Whether the optimizer scales each step by itself."""
     name = optimizers.main.name.lower() if optimizers and optimizers.all else ""
     return any(each in name for each in ADAPTIVE)
 

@@ -29,8 +29,9 @@ def mis_scaled_weights(
         The weights' standard deviation before the first step against the target for the layer's fan-in and fan-out and
         the activation after it, and what it does: the standard deviation of a unit across samples against the input's,
         and saturated units. Only both together count. Left out: PyTorch's default, loaded, tied and parametrized
-        weights, depthwise convolutions, layers before a normalisation or at a residual branch's end, small output
-        layers, small weights anywhere in a residual branch: the signal goes on beside it.
+        weights, depthwise convolutions, layers whose scale a normalisation behind them or behind the next layer takes
+        out again, those at a residual branch's end, small output layers, small weights anywhere in a residual branch:
+        the signal goes on beside it.
 
     Why it matters
         Each layer multiplies the signal, and on the way back the gradient, by about std * sqrt(fan_in).

@@ -1,11 +1,14 @@
 """What a weight's initial standard deviation should be, and whether the signal is off its size."""
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import sqrt
 
 from dnndoctor.measurements import Layer, Layers, Parameter, Weights
 
 RECTIFIERS = ("relu", "relu6", "leaky_relu", "prelu", "elu", "gelu", "silu", "softplus", "mish", "celu", "threshold")
+HOMOGENEOUS = (None, "relu", "leaky_relu", "prelu")  # what is twice as large goes out twice as large
+NORM_FLOOR = 3e-3  # the root of a norm layer's usual epsilon: below it a norm no longer restores the signal
 FEWEST_WEIGHTS = 32  # the standard deviation of fewer is known to no better than an eighth
 
 
@@ -34,9 +37,9 @@ def off_scale(layers: Layers, weights: Weights, factor: float) -> list[Scaled]:
     """The layers whose weights are off their target by more than ``factor``, and whose scale matters."""
     uses = [each.weight for each in layers.layers]
     found = []
-    for layer in layers.affine:
+    for layer, after in zip_longest(layers.affine, layers.affine[1:]):
         weight = weights.named(layer.weight)
-        if weight is None or uses.count(layer.weight) > 1 or _exempt(layer, weight):
+        if weight is None or uses.count(layer.weight) > 1 or _exempt(layer, weight) or _restored(layer, after):
             continue
         target = target_std(layer)
         # Without Glorot's factor of 4 a sigmoid layer is sound as well, so it has a band for its target.
@@ -46,6 +49,13 @@ def off_scale(layers: Layers, weights: Weights, factor: float) -> list[Scaled]:
         if not low <= weight.std <= high:
             found.append(Scaled(layer, weight, target, weight.std / target))
     return found
+
+
+def _restored(layer: Layer, after: Layer | None) -> bool:
+    """Whether the norm behind the next layer takes the scale out again, as behind a discriminator's first layer."""
+    if after is None or not after.normalized or after.unit_std is None:
+        return False
+    return layer.activation in HOMOGENEOUS and after.unit_std > NORM_FLOOR and not layer.residual
 
 
 def grouped(layer: Layer, weight: Parameter) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Activation, Activations, ActivationStatistics, Run, Weights
+from dnndoctor.measurements import Activation, Activations, ActivationStatistics, Layers, Run, Weights
 from dnndoctor.rule import State
 from dnndoctor.rules.weight_initialization.mis_scaled_weights import mis_scaled_weights
 
@@ -168,3 +168,21 @@ def test_loaded_models_are_not_applicable(net: Net) -> None:
 
 def test_an_unseen_signal_is_not_examined(net: Net) -> None:
     assert state(net([0.01, 0.01, 0.01], [0.0, 0.0, 0.0])) is State.NOT_EXAMINED
+
+
+@pytest.mark.parametrize(
+    ("activation", "signal", "expected"),
+    [
+        ("leaky_relu", 0.01, State.PASS),
+        ("tanh", 0.01, State.FINDING),
+        ("leaky_relu", 1e-3, State.FINDING),
+    ],
+)
+def test_a_norm_behind_the_next_layer_takes_the_scale_out(
+    net: Net, layer: Callable[..., Any], activation: str, signal: float, expected: State
+) -> None:
+    measured = net([0.001, DEFAULT, DEFAULT], [0.005, signal, 1.0])
+    first = layer("fc0", activation=activation, unit_std=0.005)
+    second = layer("fc1", normalized=True, unit_std=signal)
+    measured[Layers] = Layers("Net", (first, second, measured[Layers].layers[2]))
+    assert state(measured) is expected
