@@ -14,11 +14,11 @@ from dnndoctor.recording import (
     loss,
     origins,
     settings,
+    signals,
     structure,
     sweeps,
     wiring,
 )
-from dnndoctor.recording import construction, course, found, loss, settings, signals, structure, sweeps, wiring
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 

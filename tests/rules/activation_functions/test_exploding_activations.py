@@ -5,7 +5,19 @@ import numpy as np
 import pytest
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Activations, Finiteness, Layer, Layers, NonFinite, Signal, Signals
+from dnndoctor.measurements import (
+    Activations,
+    Finiteness,
+    Layer,
+    Layers,
+    Missing,
+    NonFinite,
+    Parameter,
+    Signal,
+    Signals,
+    Steps,
+    Weights,
+)
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.activation_functions.exploding_activations import exploding_activations
 
@@ -22,14 +34,19 @@ def judge(
     source: float = 1.0,
     changes: dict[str, Any] | None = None,
     finite: Finiteness | None = None,
+    weights: Weights | None = None,
+    steps: Steps | None = None,
+    at_first: float | None = None,
 ) -> Result:
     """Hidden layers fc0, fc1, ... of these sizes, the last one the output; ``changes`` are made to all but that."""
     last = len(sizes) - 1
     layers = [layer(at, **(changes or {})) for at in range(last)] + [layer(last, output=True)]
-    steps = np.arange(4)
-    signals = [Signal(f"fc{at}", steps, np.full(4, size), np.full(4, largest)) for at, size in enumerate(sizes)]
+    spread = [np.array([at_first or size, size, size, size]) for size in sizes]
+    signals = [Signal(f"fc{at}", np.arange(4), each, np.full(4, largest)) for at, each in enumerate(spread)]
     measured: dict[type, Any] = {
         Finiteness: finite or Finiteness(50),
+        Steps: steps or Missing("none"),
+        Weights: weights or Weights(()),
         Layers: Layers("Net", tuple(layers)),
         Signals: Signals(tuple(signals)),
         Activations: Activations((), source),
@@ -85,3 +102,19 @@ def test_steps_that_are_not_finite_say_nothing() -> None:
 
 def test_without_hidden_layers_there_is_nothing_to_judge() -> None:
     assert judge(1.0).state is State.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(("std", "expected"), [(0.125, State.FINDING), (1.0, State.PASS)])
+def test_weights_that_start_too_large_have_a_rule_of_their_own(std: float, expected: State) -> None:
+    weight = Parameter(
+        "fc0.weight", "fc0", "Linear", (64, 64), "weight", 64, 64, trainable=True, std=std, max_abs=3 * std
+    )
+    assert judge(30.0, 30.0, weights=Weights((weight,))).state is expected
+
+
+def test_where_the_loss_diverges_only_the_start_counts() -> None:
+    loss = np.array([1.0, 30.0, 900.0, 2e4, 5e5])
+    steps = Steps(np.arange(5), loss, np.ones(5), np.ones(5), np.ones(5))
+    assert judge(30.0, 30.0, steps=steps).state is State.FINDING
+    assert judge(1.0, 30.0, steps=steps, at_first=1.0).state is State.PASS
+    assert judge(1.0, 30.0, 1.0, at_first=1.0).state is State.FINDING
