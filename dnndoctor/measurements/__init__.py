@@ -11,6 +11,7 @@ from dnndoctor.measurements.losses import Fed, Loss, Losses
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
+from dnndoctor.measurements.padding import PaddedLayer, Padding, Timed
 from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
 from dnndoctor.measurements.run import Run
 from dnndoctor.measurements.settings import DropoutSetting, LayerSettings, NormSetting, RecurrentSetting
@@ -60,6 +61,8 @@ __all__ = [
     "Optimizer",
     "Optimizers",
     "Origins",
+    "PaddedLayer",
+    "Padding",
     "Parameter",
     "ParameterGradient",
     "RecurrentSetting",
@@ -68,6 +71,7 @@ __all__ = [
     "Signal",
     "Signals",
     "Steps",
+    "Timed",
     "TrainingData",
     "TrainingLoop",
     "UnregisteredLayers",

@@ -14,6 +14,7 @@ from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import (
     batch_size,
     order,
+    padding,
 )
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
@@ -40,6 +41,7 @@ class Outside:
 PROBES = (
     Outside("sample-order", order.scan, without_probes=True),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
+    Outside("padded-dimensions", padding.measure, most=5.0),
 )
 
 

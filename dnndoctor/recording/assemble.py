@@ -50,6 +50,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.BatchSweep: sweeps.batch_size(rows),
         m.TrainingData: course.training_data(rows, graph),
         m.Loaders: course.loaders(rows),
+        m.Padding: sweeps.padding(rows),
         m.SampleOrder: sweeps.sample_order(rows),
         m.Steps: course.steps(rows),
         m.Modes: course.modes(rows),

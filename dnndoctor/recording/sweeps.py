@@ -77,6 +77,19 @@ def sample_order(rows: Rows) -> m.SampleOrder | Missing:
     return m.SampleOrder(**{**facts, "location": place(facts["location"]) or training_call(rows), "recurrent": window})
 
 
+def padding(rows: Rows) -> m.Padding | Missing:
+    """Heavy layers at their own sizes and at rounded ones."""
+    facts = _probe(rows, "padded-dimensions")
+    if isinstance(facts, Missing):
+        return facts
+    layers = []
+    for each in facts["layers"]:
+        timed = [(*one["sizes"], one["seconds"]) for one in each["variants"]]
+        own, *padded = (m.Timed(inputs, outputs, tuple(seconds)) for inputs, outputs, seconds in timed)
+        layers.append(m.PaddedLayer(each["layer"], each["share"], own, tuple(padded)))
+    return m.Padding(tuple(layers), facts["step_seconds"])
+
+
 def _probe(rows: Rows, name: str) -> Row | Missing:
     facts = rows.facts("probe", "name", name)
     if facts is None:

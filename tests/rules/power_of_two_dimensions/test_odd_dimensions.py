@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Layer, Layers, Run
+from dnndoctor.measurements import Layer, Layers, PaddedLayer, Padding, Run, Timed
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.power_of_two_dimensions.odd_dimensions import odd_dimensions
 
@@ -64,3 +66,35 @@ def test_norm_layers_are_not_judged() -> None:
 
 def test_a_cpu_is_not_judged() -> None:
     assert judge(layers(500), CPU).state is State.NOT_APPLICABLE
+
+
+def padding(own: tuple[float, ...], padded: tuple[float, ...], step: float = 0.010) -> Padding:
+    layer = PaddedLayer("fc0", 0.5, Timed(784, 500, own), (Timed(784, 504, padded), Timed(784, 512, padded)))
+    return Padding((layer,), step)
+
+
+SLOW, FAST = (0.0050, 0.0051, 0.0052), (0.0030, 0.0031, 0.0032)
+
+
+def test_a_measured_gain_is_a_warning_even_on_a_cpu() -> None:
+    for run in (GPU, CPU):
+        [found] = judge(layers(500), run, padding(SLOW, FAST)).findings
+        assert found.severity is Severity.WARNING
+        assert "a step would be 1.2 times as fast on this" in found.message
+
+
+def test_a_gain_within_the_spread_is_none() -> None:
+    noisy = padding((0.0050, 0.0031, 0.0052), FAST)
+    assert noisy.step_gain == 1.0
+    assert judge(layers(500), CPU, noisy).state is State.NOT_APPLICABLE
+    [found] = judge(layers(500), GPU, noisy).findings
+    assert found.severity is Severity.INFO
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0.021, State.FINDING), (0.023, State.NOT_APPLICABLE)])
+def test_it_is_the_whole_step_that_has_to_gain(step: float, expected: State) -> None:
+    assert judge(layers(500), CPU, padding(SLOW, FAST, step)).state is expected
+
+
+def test_even_sizes_are_sound_whatever_was_timed() -> None:
+    assert judge(layers(512), CPU, padding(SLOW, FAST)).state is State.PASS
