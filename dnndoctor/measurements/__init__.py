@@ -3,6 +3,7 @@
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
 from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
+from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.layers import Layer, Layers
@@ -65,6 +66,7 @@ __all__ = [
     "Padding",
     "Parameter",
     "ParameterGradient",
+    "Ranks",
     "RecurrentSetting",
     "Run",
     "SampleOrder",

@@ -48,6 +48,7 @@ class Watch:
     def __init__(self, writer: Writer, script: str = "") -> None:
         self.writer = writer
         self.script = script
+        self.scratch = ""  # a folder of ours that all processes of the script can write to
         self.modules = names.Modules()
         self.inventory = Inventory()
         self.by_hand = ByHand()

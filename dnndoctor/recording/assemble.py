@@ -13,6 +13,7 @@ from dnndoctor.recording import (
     found,
     loss,
     origins,
+    ranks,
     settings,
     signals,
     structure,
@@ -57,6 +58,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Clearings: course.clearings(rows),
         m.Losses: loss.losses(rows, graph),
         m.Finiteness: course.finiteness(rows),
+        m.Ranks: ranks.ranks(rows),
         m.Origins: origins.origins(rows),
     }
     if not rows["step"]:

@@ -44,6 +44,7 @@ class Examined:
         self.leads = False
         self.pid = os.getpid()
         self.watch = Watch(writer, relative(os.path.abspath(script)))
+        self.watch.scratch = job.scratch
         self.conductor = Conductor(
             self.watch,
             steps=job.steps,

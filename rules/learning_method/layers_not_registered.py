@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
 from dnndoctor.measurements import Construction, UnregisteredLayers
 from dnndoctor.rule import rule
-from dnndoctor.rules.learning_method.places import listed
+from dnndoctor.rules.naming import listed
 
 LISTS = ("list", "tuple")
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Activations, Clearings, Parameter, Weights
 from dnndoctor.rule import rule
-from dnndoctor.rules.learning_method.places import listed
+from dnndoctor.rules.naming import listed
 
 
 @rule("OPT104", Severity.ERROR, practice="learning-method")

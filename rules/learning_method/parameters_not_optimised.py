@@ -4,7 +4,8 @@ from dataclasses import replace
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
 from dnndoctor.measurements import Construction, Optimizer, Optimizers, Parameter, Weights
 from dnndoctor.rule import rule
-from dnndoctor.rules.learning_method.places import branch, listed
+from dnndoctor.rules.learning_method.places import branch
+from dnndoctor.rules.naming import listed
 
 
 @rule("OPT102", Severity.ERROR, practice="learning-method")

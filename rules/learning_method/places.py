@@ -1,10 +1,4 @@
-"""Naming groups of parameters in a sentence."""
-
-
-def listed(names: list[str], most: int = 3) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+"""The parts of a model by name."""
 
 
 def branch(module: str) -> str:

@@ -107,6 +107,22 @@ def test_ranks_that_are_spawned_are_only_watched(launch: Launch) -> None:
     assert "trains in 2 processes together" in (rate.reason or "")
 
 
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("spawned_workers", set()),
+        ("ranks_apart", {("DST104", 27)}),
+        ("ranks_same", {("DST101", 29), ("DST102", 33)}),
+    ],
+)
+def test_ranks_are_compared(program: str, expected: set[tuple[str, int]], launch: Launch) -> None:
+    found = launch("train.py", program=program)
+    told = {(each.rule, each.location.line) for each in found.findings if each.location and each.rule[:3] == "DST"}
+    assert told == expected
+    (distributed,) = [each for each in found.practices if each.id == "distributed"]
+    assert distributed.verdict == ("fail" if expected else "pass")
+
+
 def test_a_forked_process_that_nobody_waits_for(launch: Launch) -> None:
     found = launch("train.py", program="forked_workers", probes=True)
     examined(found)

@@ -1,0 +1,22 @@
+"""What the rules on ranks have in common."""
+
+from dnndoctor.findings import Location, NotApplicable
+from dnndoctor.measurements import Loaders, Ranks, TrainingLoop
+
+
+def several(ranks: Ranks) -> None:
+    """Raises NotApplicable in a world of one."""
+    if ranks.world < 2:
+        raise NotApplicable("one process trains")
+
+
+def model_location(loop: TrainingLoop | None) -> Location | None:
+    """Where the model was built that has the most trained parameters."""
+    models = loop.models if loop else ()
+    return max(models, key=lambda each: each.trainable).location if models else None
+
+
+def data_location(loaders: Loaders | None) -> Location | None:
+    """Where the training batches come from."""
+    training = loaders.training if loaders else None
+    return training.location if training else None
