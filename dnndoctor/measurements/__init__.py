@@ -3,6 +3,21 @@
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
 from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
+from dnndoctor.measurements.dataset import (
+    DataScan,
+    Features,
+    Filled,
+    Leak,
+    LossTargets,
+    OddSamples,
+    Overlap,
+    Padding,
+    SampleSet,
+    SuspectLabels,
+    Targets,
+    Twins,
+)
+from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.layers import Layer, Layers
@@ -34,7 +49,12 @@ __all__ = [
     "DataTensor",
     "Dropout",
     "DropoutSetting",
+    "DataScan",
+    "DataTensor",
+    "Epochs",
+    "Features",
     "Fed",
+    "Filled",
     "Finiteness",
     "FoundLoader",
     "FoundLoss",
@@ -46,11 +66,14 @@ __all__ = [
     "LayerSettings",
     "Layers",
     "LearnedStatistics",
+    "Leak",
     "LearningRateSweep",
     "LinearPair",
     "Loader",
+    "LoaderEpoch",
     "Loaders",
     "Loss",
+    "LossTargets",
     "Losses",
     "Missing",
     "Mode",
@@ -75,6 +98,23 @@ __all__ = [
     "TrainingData",
     "TrainingLoop",
     "UnregisteredLayers",
+    "OddSamples",
+    "Optimizer",
+    "Optimizers",
+    "Overlap",
+    "Padding",
+    "Parameter",
+    "ParameterGradient",
+    "RepeatedOrder",
+    "Run",
+    "SampleOrder",
+    "SampleSet",
+    "Steps",
+    "SuspectLabels",
+    "Targets",
+    "TrainingData",
+    "TrainingLoop",
+    "Twins",
     "Weights",
     "Wiring",
 ]

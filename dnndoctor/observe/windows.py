@@ -14,3 +14,9 @@ WINDOWS: tuple[type[Window], ...] = (
     Pretraining,
     Unregistered,
 )
+from dnndoctor.observe.epochs import Epochs
+from dnndoctor.observe.feeds import Feeds
+from dnndoctor.observe.padding import PaddingMasks
+from dnndoctor.observe.window import Window
+
+WINDOWS: tuple[type[Window], ...] = (Epochs, Feeds, PaddingMasks)

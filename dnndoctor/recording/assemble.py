@@ -19,6 +19,7 @@ from dnndoctor.recording import (
     sweeps,
     wiring,
 )
+from dnndoctor.recording import course, dataset, found, loss, structure, sweeps
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
@@ -51,6 +52,8 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.TrainingData: course.training_data(rows, graph),
         m.Loaders: course.loaders(rows),
         m.Padding: sweeps.padding(rows),
+        m.DataScan: dataset.data_scan(rows, graph),
+        m.Epochs: dataset.epochs(rows),
         m.SampleOrder: sweeps.sample_order(rows),
         m.Steps: course.steps(rows),
         m.Modes: course.modes(rows),
