@@ -142,7 +142,7 @@ class Overlap:
 
     ``by``: "place" (the same index of one dataset, or the same memory) or "content" (the same hash). ``whole``: the
     evaluation is the whole training set. ``natural`` as in ``Twins``. ``training_share``: of the training set that was
-    read. ``location`` of the evaluation's loader.
+    read. ``loader``: the evaluation has one, whose ``location`` this is.
     """
 
     location: Location | None
@@ -153,6 +153,7 @@ class Overlap:
     whole: bool = False
     natural: bool = False
     training_share: float = 1.0
+    loader: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Epochs(Window):
             return
         facts = next((each for each in self.watch.loaders.all if order_of(each.loader) is sampler), None)
         place = facts.location if facts is not None else caller()
-        key = (type(sampler).__name__, place, len(getattr(sampler, "data_source", None) or order))
+        key = (type(sampler).__name__, place, _length(sampler))
         before = self._orders.get(key)
         self._orders[key] = (self._built, self.watch.step, order)
         self._epochs += before is not None
@@ -125,7 +125,7 @@ def _label(batch: Any) -> torch.Tensor | None:
 
 
 def _whole(values: torch.Tensor) -> bool:
-    return values.device.type == "cpu" and values.dim() == 1 and bool((values == values.round()).all())
+    return values.device.type == "cpu" and bool((values == values.round()).all())
 
 
 def _length(sampler: Any) -> int | None:

@@ -15,6 +15,7 @@ from dnndoctor.recording.operations import LOSSES
 
 TAKING = frozenset(("getitem", "index_select", "narrow"))
 MOST_GATHERED = 64  # of one step
+MOST_EVALUATED = 4  # tensors that are held
 
 
 class Feeds(Window):
@@ -29,7 +30,7 @@ class Feeds(Window):
         super().__init__(watch)
         self.inputs: torch.Tensor | None = None
         self.targets: torch.Tensor | None = None
-        self.evaluated: torch.Tensor | None = None
+        self.evaluated: dict[tuple[int, int], torch.Tensor] = {}
         self._gathered: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._input_rows = 0
 
@@ -41,8 +42,6 @@ class Feeds(Window):
         result: Any,
     ) -> None:
         """A batch is taken from a tensor, or a loss compares with its targets."""
-        if self.watch.loaders.all:
-            return
         name = operation_name(func)
         if name in TAKING:
             source = args[0] if args else None
@@ -57,15 +56,17 @@ class Feeds(Window):
 
     def called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A model is given its batch."""
-        if len(self.watch.stack) != 1 or self.watch.loaders.all:
-            return
+        if len(self.watch.stack) != 1 or self.watch.loaders.current is not None:
+            return  # a batch of a loader, whose dataset tells more
         given = next((each for each in flat_tensors((args, kwargs)) if each.dim() and not each.requires_grad), None)
         if given is None or not any(True for _ in module.parameters()):
             return
         if torch.is_grad_enabled():
             self.inputs, self._input_rows = self._source(given), len(given)
         else:
-            self.evaluated = self._source(given)
+            source = self._source(given)
+            if len(self.evaluated) < MOST_EVALUATED:
+                self.evaluated[source.data_ptr(), len(source)] = source
 
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:  # noqa: ARG002
         """The next step takes its own."""

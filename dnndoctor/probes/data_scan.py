@@ -25,7 +25,7 @@ from dnndoctor.probes.samples import Column, Samples, of_dataset, of_tensors
 
 MOST_SETS = 6
 LISTED_CLASSES = 200
-REPEATED_READS = 4
+REPEATED_READS = 32  # a sample that is drawn anew in one of ten cases is found out in 97 of 100
 WHOLE = (SequentialSampler, RandomSampler, DistributedSampler)
 
 
@@ -51,15 +51,14 @@ def measure(watch: Watch, room: Room) -> None:
     sets: list[Found] = []
     reasons: list[str] = []
     loaders = _in_question(watch)
-    for number, each in enumerate(loaders):
+    for number, (each, role) in enumerate(loaders):
         share = (deadline - time.perf_counter()) * 0.6 / (len(loaders) - number)
-        found = _of_loader(each, max(share, 0.1))
+        found = _of_loader(each, role, max(share, 0.1))
         if isinstance(found, str):
             reasons.append(found)
         else:
             sets.append(found)
-    if not watch.loaders.all:
-        sets += _of_feeds(watch, max((deadline - time.perf_counter()) / 3, 0.1))
+    sets += _of_feeds(watch, sets, max((deadline - time.perf_counter()) / 3, 0.1))
     rows = [_facts(each, watch) for each in sets]
     if not any(each.role == "training" for each in sets):
         watched = labels.of_batches(watch)
@@ -79,14 +78,17 @@ def measure(watch: Watch, room: Room) -> None:
     watch.writer.put("probe", {"name": "data-scan", "facts": facts})
 
 
-def _in_question(watch: Watch) -> list[LoaderFacts]:
-    """Loaders that trained or evaluated; of the many of a cross-validation the last ones."""
-    training = [each for each in watch.loaders.all if each.steps]
-    evaluation = [each for each in watch.loaders.all if each.batches and not each.steps]
-    return [*training[-MOST_SETS // 2 :], *evaluation[-MOST_SETS // 2 :]]
+def _in_question(watch: Watch) -> list[tuple[LoaderFacts, str]]:
+    """Loaders that trained or evaluated, with the role; of the many of a cross-validation the last ones."""
+    # Another model may train on it, with an optimizer whose steps are not counted.
+    trained = {each.loader for each in watch.passes.groups.values() if each.trained}
+    training = [each for each in watch.loaders.all if each.steps or each.index in trained]
+    evaluation = [each for each in watch.loaders.all if each.batches and each not in training]
+    some = slice(-MOST_SETS // 2, None)
+    return [*((each, "training") for each in training[some]), *((each, "evaluation") for each in evaluation[some])]
 
 
-def _of_loader(loader: LoaderFacts, seconds: float) -> Found | str:
+def _of_loader(loader: LoaderFacts, role: str, seconds: float) -> Found | str:
     dataset = getattr(loader.loader, "dataset", None)
     if dataset is None or isinstance(dataset, IterableDataset):
         return "the dataset is a stream"
@@ -96,7 +98,7 @@ def _of_loader(loader: LoaderFacts, seconds: float) -> Found | str:
     samples = of_dataset(dataset, indices, seconds)
     if isinstance(samples, str):
         return samples
-    return Found("training" if loader.steps else "evaluation", loader, samples, dataset, indices)
+    return Found(role, loader, samples, dataset, indices)
 
 
 def indices_of(loader: Any, dataset: Any) -> NDArray[np.int64] | str:
@@ -116,26 +118,27 @@ def indices_of(loader: Any, dataset: Any) -> NDArray[np.int64] | str:
     return whole
 
 
-def _of_feeds(watch: Watch, seconds: float) -> list[Found]:
-    """What a loop without loaders indexes."""
+def _of_feeds(watch: Watch, known: list[Found], seconds: float) -> list[Found]:
+    """What a loop without loaders indexes, and what is evaluated without one."""
     feeds = next((each for each in watch.windows.all if isinstance(each, Feeds)), None)
-    if feeds is None or feeds.inputs is None:
+    if feeds is None:
         return []
     found = []
     inputs, targets, evaluated = feeds.inputs, feeds.targets, feeds.evaluated
-    paired = targets is not None and len(targets) == len(inputs)
-    tensors = [inputs, targets] if paired and targets is not None else [inputs]
-    if _whole(watch, inputs):
-        rows = np.arange(len(inputs))
-        samples = of_tensors(tensors, rows, seconds)
-        if isinstance(samples, Samples):
-            found.append(Found("training", None, samples, inputs, rows))
-    if found and evaluated is not None and evaluated.shape[1:] == inputs.shape[1:]:
-        rows = np.arange(len(evaluated))
-        samples = of_tensors([evaluated], rows, seconds)
-        if isinstance(samples, Samples):
-            found.append(Found("evaluation", None, samples, evaluated, rows))
+    if not watch.loaders.all and inputs is not None and _whole(watch, inputs):
+        paired = targets is not None and len(targets) == len(inputs)
+        found += _of_rows("training", [inputs, targets] if paired and targets is not None else [inputs], seconds)
+    training = [each for each in (*known, *found) if each.role == "training" and each.samples.columns[0].shape]
+    for tensor in evaluated.values():
+        if any(each.samples.columns[0].shape == tensor.shape[1:] for each in training):
+            found += _of_rows("evaluation", [tensor], seconds / len(evaluated))
     return found
+
+
+def _of_rows(role: str, tensors: list[torch.Tensor], seconds: float) -> list[Found]:
+    rows = np.arange(len(tensors[0]))
+    samples = of_tensors(tensors, rows, seconds)
+    return [Found(role, None, samples, tensors[0], rows)] if isinstance(samples, Samples) else []
 
 
 def _whole(watch: Watch, inputs: torch.Tensor) -> bool:
@@ -229,7 +232,7 @@ def _odd_samples(main: Column, known: NDArray[Any] | None, truth: Column | None,
 def _repeatable(found: Found) -> bool | None:
     """Whether an index gives the same sample twice."""
     some = found.indices[np.unique(np.linspace(0, len(found.indices) - 1, REPEATED_READS).astype(np.int64))]
-    once, again = (of_dataset(found.dataset, some, 1.0) for _ in range(2))
+    once, again = (of_dataset(found.dataset, some, 1.0) for _ in range(2))  # draws go on from read to read
     if isinstance(once, str) or isinstance(again, str) or len(once.columns) != len(again.columns):
         return None
     return all(np.array_equal(a.hashes, b.hashes) for a, b in zip(once.columns, again.columns, strict=True))
@@ -250,4 +253,4 @@ def _suspects(sets: list[Found], deadline: float) -> dict[str, Any]:
         return {"missing": "no simple classifier reads tokens"}
     if deadline - time.perf_counter() < 1.0:
         return {"missing": "the time was up"}
-    return {**suspects.suspects(main.values, truth[main.rows]), "location": found.location}
+    return {**suspects.suspects(main.values, truth[main.rows], deadline), "location": found.location}

@@ -43,7 +43,7 @@ class Outside:
 
 PROBES = (
     Outside("sample-order", order.scan, without_probes=True),
-    Outside("data-scan", data_scan.measure, share=0.25, most=8.0, without_probes=True, when_over=True),
+    Outside("data-scan", data_scan.measure, share=0.25, most=6.0, without_probes=True, when_over=True),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
     Outside("padded-dimensions", padding.measure, most=5.0),
 )

@@ -166,15 +166,20 @@ def _of_items(
 
 def _fields(item: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, Any]]:
     """The leaves of an item, as arrays where they are numbers."""
-    if isinstance(item, Mapping) and depth:
-        for key in item:
-            yield from _fields(item[key], f"{name}.{key}" if name else str(key), depth - 1)
+    kind = type(item)
+    if kind is torch.Tensor:
+        yield name, (item.float() if item.dtype is torch.bfloat16 else item).detach().cpu().numpy()
+    elif kind in (bool, int, float, np.ndarray):
+        yield name, np.asarray(item)
+    elif isinstance(item, torch.Tensor):
+        yield from _fields(item.as_subclass(torch.Tensor), name, depth)
     elif isinstance(item, (tuple, list)) and depth and not _numbers(item):
         for position, each in enumerate(item):
             yield from _fields(each, f"{name}.{position}" if name else str(position), depth - 1)
-    elif isinstance(item, torch.Tensor):
-        yield name, np.asarray((item.float() if item.dtype is torch.bfloat16 else item).detach().cpu().numpy())
-    elif isinstance(item, (bool, int, float, np.ndarray, np.generic)) or _numbers(item) or hasattr(item, "__array__"):
+    elif isinstance(item, Mapping) and depth:
+        for key in item:
+            yield from _fields(item[key], f"{name}.{key}" if name else str(key), depth - 1)
+    elif isinstance(item, np.generic) or _numbers(item) or hasattr(item, "__array__"):
         yield name, np.asarray(item)
     else:
         yield name, str(item)[:10_000]

@@ -5,6 +5,7 @@ Northcutt, Jiang and Chuang 2021, Confident Learning: Estimating Uncertainty in 
 
 from __future__ import annotations
 
+import time
 import warnings
 from importlib import import_module
 from typing import Any
@@ -18,15 +19,17 @@ FEWEST_SAMPLES = 200
 FEWEST_OF_A_CLASS = 8
 MOST_CLASSES = 50
 NEIGHBOURS = 10
+SECONDS = 2.0  # of a forest, with the import of its library
 FEW = 0.05  # under this share of contradicted labels no second opinion is needed
 
 Array = NDArray[Any]
 
 
-def suspects(inputs: Array, labels: Array) -> dict[str, Any]:
+def suspects(inputs: Array, labels: Array, deadline: float) -> dict[str, Any]:
     """``share`` of labels in doubt, ``sure_share`` among the half of the samples that is predicted most surely,
     ``agreement`` of predictions and labels among the rest, ``beyond_chance``: how far all predictions come from always
     saying the most frequent class (0) to always being right (1), the ``indices`` of some; or ``missing``.
+    ``deadline`` by ``time.perf_counter``.
     """
     if len(inputs) < FEWEST_SAMPLES:
         return {"missing": f"only {len(inputs)} samples, where {FEWEST_SAMPLES} are needed"}
@@ -53,6 +56,8 @@ def suspects(inputs: Array, labels: Array) -> dict[str, Any]:
     }
     if facts["share"] < FEW:
         return facts
+    if deadline - time.perf_counter() < SECONDS:
+        return {"missing": "the time was up before labels in doubt could be judged"}
     return _confident(table, classes, chosen, facts)
 
 
@@ -88,7 +93,7 @@ def _confident(table: Array, classes: Array, chosen: Array, facts: dict[str, Any
         forests, selection = import_module("sklearn.ensemble"), import_module("sklearn.model_selection")
     except ImportError as why:
         return {"missing": f"{why.name} is not installed (pip install 'dnndoctor[data]')"}
-    forest = forests.ExtraTreesClassifier(60, min_samples_leaf=3, random_state=0, n_jobs=1)
+    forest = forests.ExtraTreesClassifier(40, min_samples_leaf=3, random_state=0, n_jobs=1)
     folds = selection.StratifiedKFold(4, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

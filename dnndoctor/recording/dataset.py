@@ -102,6 +102,7 @@ def _overlap(facts: Row, at: Any) -> m.Overlap:
         by=facts["by"],
         whole=facts["whole"],
         natural=facts["natural"],
+        loader=facts["evaluation"] is not None,
         training_share=facts["training_scanned"] / max(facts["training_length"], 1),
     )
 

@@ -43,7 +43,8 @@ def duplicate_samples(scan: DataScan, *, share: float = 0.05, fewest: int = 100)
         raise NotExamined(f"only {max(each.scanned for each in sets)} samples were read")
     for each in sets:
         twins = each.twins
-        if twins is None or twins.natural or twins.balancing or each.scanned < fewest:
+        drawn = each.repeatable is False  # an index gives another sample each time: with replacement, on purpose
+        if twins is None or twins.natural or twins.balancing or drawn or each.scanned < fewest:
             continue
         if twins.extra <= share * each.scanned:
             continue

@@ -38,16 +38,19 @@ def train_validation_leak(scan: DataScan, *, share: float = 0.01, fewest: int = 
         raise NotExamined("the training data could not be read")
     if not scan.overlaps:
         raise NotExamined("no evaluation on other data was seen")
-    judged = [each for each in scan.overlaps if not each.natural]
+    drawn = any(each.repeatable is False for each in scan.sets)
+    judged = [each for each in scan.overlaps if not each.natural and (each.by == "place" or not drawn)]
     if not judged:
-        raise NotApplicable("the samples have so few possible values that they repeat by nature")
+        raise NotApplicable(
+            "the samples have so few possible values that they repeat by nature, or are drawn at random"
+        )
     clean = any(each.shared <= share * each.looked_at for each in judged)
     for each in judged:
         if each.shared < fewest or each.shared <= share * each.looked_at:
             continue
         part = each.shared / each.looked_at
         if each.whole or (part == 1.0 and clean):
-            if each.whole and not clean and each.location != each.training_location:
+            if each.whole and each.loader and not clean and each.location != each.training_location:
                 yield Finding(
                     f"all {each.looked_at} samples of the evaluation are the training set, and no other is evaluated",
                     location=each.location,

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Losses, Steps, TrainingData
+from dnndoctor.measurements import DataTensor, Losses, Steps, TrainingData
 from dnndoctor.rule import rule
 
 DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
@@ -63,7 +63,7 @@ def unscaled_targets(
     if loss.reduction != "mean" or loss.terms != 1:
         raise NotExamined("the loss is more than the mean over its targets")
     target = targets[0]
-    if any(_same(target.mean, each.mean) and _same(target.std, each.std) for each in data.role("input")):
+    if any(_same_tensor(target, each) for each in data.role("input")):
         raise NotApplicable("the targets are the inputs")
     values = steps.loss[np.isfinite(steps.loss)]
     if len(values) < fewest:
@@ -92,6 +92,10 @@ def unscaled_targets(
             "mean, std = y_train.mean(0), y_train.std(0)\ny = (y - mean) / std  # report: prediction * std + mean",
         ),
     )
+
+
+def _same_tensor(one: DataTensor, other: DataTensor) -> bool:
+    return one.shape[1:] == other.shape[1:] and _same(one.mean, other.mean) and _same(one.std, other.std)
 
 
 def _same(one: float, other: float) -> bool:
