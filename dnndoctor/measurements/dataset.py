@@ -97,7 +97,7 @@ class Leak:
 
 
 @dataclass(frozen=True, slots=True)
-class Padding:
+class TokenPadding:
     """Share of token positions that hold one ``value`` which fills up ends of sequences and is nowhere else.
 
     ``empty``: sequences of nothing else; ``lengths``: different numbers of other tokens.
@@ -132,7 +132,7 @@ class SampleSet:
     odd: OddSamples | None = None
     twins: Twins | None = None
     leak: Leak | None = None
-    padding: Padding | None = None
+    padding: TokenPadding | None = None
     repeatable: bool | None = None
 
 

@@ -13,10 +13,10 @@ from dnndoctor.observe.watch import Watch
 from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import (
     batch_size,
+    data_scan,
     order,
     padding,
 )
-from dnndoctor.probes import batch_size, data_scan, order
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.snapshot import of_everything

@@ -10,6 +10,7 @@ from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording import (
     construction,
     course,
+    dataset,
     found,
     loss,
     origins,
@@ -19,7 +20,6 @@ from dnndoctor.recording import (
     sweeps,
     wiring,
 )
-from dnndoctor.recording import course, dataset, found, loss, structure, sweeps
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 

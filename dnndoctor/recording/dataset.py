@@ -54,7 +54,7 @@ def _set(facts: Row, at: Any) -> m.SampleSet:
         odd=m.OddSamples(**_tuples(odd)) if odd else None,
         twins=m.Twins(**{**twins, "first": tuple((a, b) for a, b in twins["first"])}) if twins else None,
         leak=_leak(facts.get("leak")),
-        padding=m.Padding(**pad) if pad else None,
+        padding=m.TokenPadding(**pad) if pad else None,
         repeatable=facts["repeatable"],
     )
 

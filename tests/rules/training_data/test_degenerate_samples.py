@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dnndoctor.findings import Severity
-from dnndoctor.measurements import OddSamples, Padding
+from dnndoctor.measurements import OddSamples, TokenPadding
 from dnndoctor.rule import State
 from dnndoctor.rules.training_data.degenerate_samples import degenerate_samples
 from tests.rules.scans import HERE, judge, samples, scan
@@ -24,7 +24,7 @@ def test_far_samples_are_listed() -> None:
 
 
 def test_empty_sequences_are_found() -> None:
-    [found] = judge(degenerate_samples, scan(samples(padding=Padding(0.4, 0.0, empty=8, lengths=9)))).findings
+    [found] = judge(degenerate_samples, scan(samples(padding=TokenPadding(0.4, 0.0, empty=8, lengths=9)))).findings
     assert "padding only" in found.message
 
 
