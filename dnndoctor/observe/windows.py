@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dnndoctor.observe.built_in_forward import BuiltInForward
+from dnndoctor.observe.epochs import Epochs
+from dnndoctor.observe.feeds import Feeds
 from dnndoctor.observe.layer_settings import LayerSettings
+from dnndoctor.observe.padding import PaddingMasks
 from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.ranks import Ranks
 from dnndoctor.observe.unregistered import Unregistered
@@ -11,7 +14,10 @@ from dnndoctor.observe.window import Window
 
 WINDOWS: tuple[type[Window], ...] = (
     BuiltInForward,
+    Epochs,
+    Feeds,
     LayerSettings,
+    PaddingMasks,
     Pretraining,
     Ranks,
     Unregistered,

@@ -205,7 +205,7 @@ class Conductor:
         self.settle()
         self.trials.finish(self._may_try(at_epoch_end=False) and self.watch.step > 0)
         if self.watch.step:
-            self._probe_outside()
+            self._probe_outside(over=True)
         self.trials.measure_from_here()
         self.clock.enter("finish")
 
@@ -281,9 +281,16 @@ class Conductor:
             self.watch.look()
             self.clock.enter("observe")
 
-    def _probe_outside(self) -> None:
-        seconds = self.trials.step_seconds
-        outside.run(self.watch, self.clock, seconds, probes=self._probes, only=self._only_probes, forbidden=self._only)
+    def _probe_outside(self, over: bool = False) -> None:
+        outside.run(
+            self.watch,
+            self.clock,
+            self.trials.step_seconds,
+            probes=self._probes,
+            only=self._only_probes,
+            forbidden=self._only,
+            over=over,
+        )
 
     def _look_for_evaluation(self) -> None:
         self.clock.enter("evaluate")

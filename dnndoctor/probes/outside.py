@@ -13,6 +13,7 @@ from dnndoctor.observe.watch import Watch
 from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import (
     batch_size,
+    data_scan,
     order,
     padding,
 )
@@ -28,7 +29,8 @@ class Outside:
     """One probe; ``measure`` writes what it found under ``name``, and may raise for what the model cannot do.
 
     ``share``: of the time left that it may take, ``most`` seconds at most. ``without_probes``: it only reads, and
-    also runs where probes are switched off.
+    also runs where probes are switched off. ``when_over``: only once the script is over, when it is known which
+    loaders trained and which evaluated.
     """
 
     name: str
@@ -36,10 +38,12 @@ class Outside:
     share: float = 0.1
     most: float = 10.0
     without_probes: bool = False
+    when_over: bool = False
 
 
 PROBES = (
     Outside("sample-order", order.scan, without_probes=True),
+    Outside("data-scan", data_scan.measure, share=0.25, most=6.0, without_probes=True, when_over=True),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
     Outside("padded-dimensions", padding.measure, most=5.0),
 )
@@ -53,13 +57,15 @@ def run(
     probes: bool,
     only: Collection[str] = (),
     forbidden: str | None = None,
+    over: bool = False,
 ) -> None:
     """Run those that have not run yet.
 
     ``only``: these alone, if any are named. ``forbidden``: why nothing but reading is possible.
+    ``over``: the script has ended.
     """
     for each in PROBES:
-        if each.name in clock.phases or not (probes or each.without_probes):
+        if each.name in clock.phases or (each.when_over and not over) or not (probes or each.without_probes):
             continue
         clock.enter(each.name)
         reason = OTHERS_WANTED if only and each.name not in only else forbidden

@@ -10,6 +10,7 @@ from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording import (
     construction,
     course,
+    dataset,
     found,
     loss,
     origins,
@@ -52,6 +53,8 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.TrainingData: course.training_data(rows, graph),
         m.Loaders: course.loaders(rows),
         m.Padding: sweeps.padding(rows),
+        m.DataScan: dataset.data_scan(rows, graph),
+        m.Epochs: dataset.epochs(rows),
         m.SampleOrder: sweeps.sample_order(rows),
         m.Steps: course.steps(rows),
         m.Modes: course.modes(rows),

@@ -21,7 +21,7 @@ _ENDINGS = {
 
 def learning_rate(rows: Rows) -> m.LearningRateSweep | Missing:
     """The learning-rate sweep."""
-    facts = _probe(rows, "learning-rate")
+    facts = probe(rows, "learning-rate")
     if isinstance(facts, Missing):
         return facts
     facts = dict(facts)
@@ -33,7 +33,7 @@ def learning_rate(rows: Rows) -> m.LearningRateSweep | Missing:
 
 def batch_size(rows: Rows) -> m.BatchSweep | Missing:
     """The batch-size sweep."""
-    facts = _probe(rows, "batch-size")
+    facts = probe(rows, "batch-size")
     if isinstance(facts, Missing):
         return facts
     by_size: dict[int, list[Row]] = {}
@@ -67,7 +67,7 @@ def _knee(sizes: list[int], medians: list[float], spreads: list[float]) -> tuple
 
 def sample_order(rows: Rows) -> m.SampleOrder | Missing:
     """Whether the order of the samples tells something."""
-    facts = _probe(rows, "sample-order")
+    facts = probe(rows, "sample-order")
     if isinstance(facts, Missing):
         return facts
     recurrent = any(r["name"].startswith(("lstm", "gru", "rnn")) for r in rows["operation"])
@@ -79,7 +79,7 @@ def sample_order(rows: Rows) -> m.SampleOrder | Missing:
 
 def padding(rows: Rows) -> m.Padding | Missing:
     """Heavy layers at their own sizes and at rounded ones."""
-    facts = _probe(rows, "padded-dimensions")
+    facts = probe(rows, "padded-dimensions")
     if isinstance(facts, Missing):
         return facts
     layers = []
@@ -90,7 +90,8 @@ def padding(rows: Rows) -> m.Padding | Missing:
     return m.Padding(tuple(layers), facts["step_seconds"])
 
 
-def _probe(rows: Rows, name: str) -> Row | Missing:
+def probe(rows: Rows, name: str) -> Row | Missing:
+    """The facts that a probe wrote, or why there are none."""
     facts = rows.facts("probe", "name", name)
     if facts is None:
         if not rows.run.get("probes", True):

@@ -154,7 +154,7 @@ class _Preparing:
         batches, ours = batches_of(value, name)
         if ours and name != "val_loader":
             self.notes.append(f"loader: batches of {BATCH}, shuffled")
-            self.missing |= dict.fromkeys(("Loaders", "SampleOrder"), NO_LOADER)
+            self.missing |= dict.fromkeys(("Loaders", "SampleOrder", "Epochs"), NO_LOADER)
         return batches
 
     def _materialize(self, lazy: list[str], reader: Reader) -> None:
@@ -184,7 +184,7 @@ class _Preparing:
         size = batch_for(found.flops, limit=2e10 if device.type == "cpu" else 1e12)
         inputs = _verified(model, found.inputs, objective)
         self.notes += [f"input: {inputs.told(size)}, {how}", "data: synthetic, random with something to learn in it"]
-        self.missing |= dict.fromkeys(("TrainingData", "SampleOrder", "Loaders"), NO_DATA)
+        self.missing |= dict.fromkeys(("TrainingData", "DataScan", "SampleOrder", "Loaders", "Epochs"), NO_DATA)
         self.loader = synthetic.loader(inputs, objective, size, device)
         self.feed = lambda batch: Call(*_arguments(inputs, batch), target=batch)
         self._objective(objective)

@@ -1,0 +1,78 @@
+from collections.abc import Iterator
+
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
+from dnndoctor.measurements import DataScan, LossTargets
+from dnndoctor.rule import rule
+
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+
+
+@rule("DAT108", Severity.ERROR, practice="training-data")
+def label_out_of_range(scan: DataScan, *, lowest: float = -0.5, highest: float = 1.5) -> Iterator[Finding]:
+    """A label lies outside of what the loss knows: no such class, or no probability.
+
+    What it measures
+        The labels that a loss over class indices was given, and those of the whole training set where they are the
+        same labels, against the number of outputs and the ignored index; the targets of a binary cross-entropy
+        against the range from 0 to 1.
+
+    Why it matters
+        On a CPU such a class ends the program when its batch comes, on a GPU in an assertion far from the line. A
+        binary cross-entropy takes any target: with -1 or 2 its minimum lies at infinity, and the loss falls for ever.
+
+    How to fix it
+        Number the classes from 0 without gaps, or give the model as many outputs as there are classes.
+
+    When to ignore it
+        Never.
+
+    References
+        PyTorch, torch.nn.CrossEntropyLoss: class indices in the range [0, C); torch.nn.BCELoss: targets in [0, 1].
+        lowest: -0.5, this project's choice: soft labels on purpose lie closer to 0.
+        highest: 1.5, Salimans et al. 2016, Improved Techniques for Training GANs: soft labels, up to 1.2 in use.
+    """
+    losses = [each for each in scan.loss_targets if each.classes > 1 or each.function in BINARY]
+    if not losses:
+        raise NotApplicable("no loss takes class indices or probabilities")
+    if not any(each.values for each in losses):
+        raise NotExamined("no target of the loss was seen")
+    for each in losses:
+        if each.classes > 1 and each.kind != "float":
+            yield from _indices(each, scan)
+        elif each.function in BINARY and not each.weighted:
+            values = {value for value, _ in each.values} | set(_labels(each, scan))
+            if min(values) < lowest or max(values) > highest:
+                yield Finding(
+                    f"targets of {each.function} run from {min(values):g} to {max(values):g}, outside of 0 to 1",
+                    location=each.location,
+                    evidence=(Evidence("lowest", min(values), 0.0), Evidence("highest", max(values), 1.0)),
+                    fix=Fix(
+                        "map the labels to 0 and 1",
+                        f"With targets of {min(values):g} and {max(values):g} the loss has no minimum.",
+                        f"y = (y == {max(values):g}).float()",
+                    ),
+                )
+
+
+def _labels(loss: LossTargets, scan: DataScan) -> list[float]:
+    """All labels of the training set, if the loss is given them as they are."""
+    targets = scan.training.targets if scan.training else None
+    labels = [value for value, _ in targets.classes] if targets else []
+    return labels if {value for value, _ in loss.values} <= set(labels) else []
+
+
+def _indices(loss: LossTargets, scan: DataScan) -> Iterator[Finding]:
+    known = {value for value, _ in loss.values} | set(_labels(loss, scan))
+    wrong = sorted(value for value in known if not 0 <= value < loss.classes and value != loss.ignored)
+    if wrong:
+        yield Finding(
+            f"label {wrong[-1] if wrong[-1] >= loss.classes else wrong[0]:g} has no output: the loss chooses from "
+            f"{loss.classes} classes, 0 to {loss.classes - 1}",
+            location=loss.location,
+            evidence=(Evidence("label", wrong[-1]), Evidence("classes", loss.classes)),
+            fix=Fix(
+                "number the classes from 0, or give the model an output for each",
+                f"{len(wrong)} labels lie outside of 0 to {loss.classes - 1}.",
+                "labels, y = torch.unique(y, return_inverse=True)  # as many outputs as len(labels)",
+            ),
+        )
