@@ -5,6 +5,7 @@ from dnndoctor.measurements.construction import BuiltInForward, Construction, Un
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
+from dnndoctor.measurements.growth import Overfitting, Remedies, Remedy, WarmStart, Width, Widths
 from dnndoctor.measurements.layers import Layer, Layers
 from dnndoctor.measurements.loop import Clearing, Clearings, Mode, Modes, Steps
 from dnndoctor.measurements.losses import Fed, Loss, Losses
@@ -63,9 +64,12 @@ __all__ = [
     "Origins",
     "PaddedLayer",
     "Padding",
+    "Overfitting",
     "Parameter",
     "ParameterGradient",
     "RecurrentSetting",
+    "Remedies",
+    "Remedy",
     "Run",
     "SampleOrder",
     "Signal",
@@ -77,4 +81,8 @@ __all__ = [
     "UnregisteredLayers",
     "Weights",
     "Wiring",
+    "WarmStart",
+    "Weights",
+    "Width",
+    "Widths",
 ]

@@ -14,3 +14,7 @@ WINDOWS: tuple[type[Window], ...] = (
     Pretraining,
     Unregistered,
 )
+from dnndoctor.observe.supervision import Supervision
+from dnndoctor.observe.window import Window
+
+WINDOWS: tuple[type[Window], ...] = (Pretraining, Supervision)

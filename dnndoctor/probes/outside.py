@@ -16,6 +16,7 @@ from dnndoctor.probes import (
     order,
     padding,
 )
+from dnndoctor.probes import batch_size, order, overfitting, regularization, warm_start, width
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.snapshot import of_everything
@@ -42,6 +43,10 @@ PROBES = (
     Outside("sample-order", order.scan, without_probes=True),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
     Outside("padded-dimensions", padding.measure, most=5.0),
+    Outside("overfitting", overfitting.measure, share=0.15, most=4.0),
+    Outside("regularization", regularization.measure, share=0.2, most=4.0),
+    Outside("width", width.measure, share=0.2, most=4.0),
+    Outside("pretraining", warm_start.measure, share=0.2, most=4.0),
 )
 
 

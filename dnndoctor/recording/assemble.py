@@ -19,6 +19,7 @@ from dnndoctor.recording import (
     sweeps,
     wiring,
 )
+from dnndoctor.recording import course, found, growth, loss, origins, structure, sweeps
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
@@ -58,6 +59,10 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Losses: loss.losses(rows, graph),
         m.Finiteness: course.finiteness(rows),
         m.Origins: origins.origins(rows),
+        m.Overfitting: growth.overfitting(rows),
+        m.Remedies: growth.remedies(rows),
+        m.Widths: growth.widths(rows),
+        m.WarmStart: growth.warm_start(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}
