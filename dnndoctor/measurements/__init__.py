@@ -79,10 +79,9 @@ __all__ = [
     "TrainingData",
     "TrainingLoop",
     "UnregisteredLayers",
-    "Weights",
-    "Wiring",
     "WarmStart",
     "Weights",
     "Width",
     "Widths",
+    "Wiring",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dnndoctor.observe.built_in_forward import BuiltInForward
 from dnndoctor.observe.layer_settings import LayerSettings
 from dnndoctor.observe.pretraining import Pretraining
+from dnndoctor.observe.supervision import Supervision
 from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.window import Window
 
@@ -12,9 +13,6 @@ WINDOWS: tuple[type[Window], ...] = (
     BuiltInForward,
     LayerSettings,
     Pretraining,
+    Supervision,
     Unregistered,
 )
-from dnndoctor.observe.supervision import Supervision
-from dnndoctor.observe.window import Window
-
-WINDOWS: tuple[type[Window], ...] = (Pretraining, Supervision)

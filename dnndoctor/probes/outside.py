@@ -15,8 +15,11 @@ from dnndoctor.probes import (
     batch_size,
     order,
     padding,
+    overfitting,
+    regularization,
+    warm_start,
+    width,
 )
-from dnndoctor.probes import batch_size, order, overfitting, regularization, warm_start, width
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.snapshot import of_everything

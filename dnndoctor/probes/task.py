@@ -187,6 +187,7 @@ class Task:
 
     def _check(self, first: Sample, recorded: float) -> None:
         twin = self.model()
+        self.updates(twin)
         assert self._window.random is not None
         torch.set_rng_state(self._window.random)
         try:

@@ -11,6 +11,7 @@ from dnndoctor.recording import (
     construction,
     course,
     found,
+    growth,
     loss,
     origins,
     settings,
@@ -19,7 +20,6 @@ from dnndoctor.recording import (
     sweeps,
     wiring,
 )
-from dnndoctor.recording import course, found, growth, loss, origins, structure, sweeps
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 

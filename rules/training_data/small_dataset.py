@@ -11,7 +11,7 @@ from dnndoctor.rules.overfit import NO_HELD_OUT_LOSS, enough_seen, figures
 def small_dataset(
     growth: Overfitting, *, times: float = 10.0, behind: float = 0.2, errors: float = 3.0, seen: float = 0.5
 ) -> Iterator[Finding]:
-    """There are few samples for a model of this size, and it does worse on samples that it was not trained on.
+    """There are few samples for a model of this size, and it does worse on others than on those.
 
     What it measures
         Training samples against trainable parameters, and the loss of copies of the model on samples held out against
