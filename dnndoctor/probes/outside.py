@@ -14,8 +14,8 @@ from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import (
     batch_size,
     order,
-    padding,
     overfitting,
+    padding,
     regularization,
     warm_start,
     width,
