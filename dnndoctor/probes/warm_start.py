@@ -39,7 +39,7 @@ def measure(watch: Watch, room: Room) -> None:
 def _facts(watch: Watch, room: Room) -> dict[str, Any]:
     known, task = overfitting.measured(watch), task_of(watch)
     if not overfitting.grows(known):
-        raise Unable("training helps with held-out samples as well as it can: labels are plentiful enough")
+        raise Unable("no over-fitting was measured")
     marks, deadline = known["marks"], room.deadline
     warm = []
     for seed in range(overfitting.SPLITS):
@@ -76,7 +76,7 @@ def _restore_inputs(task: Task, twin: nn.Module, part: Split, steps: int, deadli
     hidden, size, std = caught[-1][0].numel(), clean[0].numel(), clean[part.train].std()
     if hidden * size > MOST_WEIGHTS:
         raise Unable("the hidden layer or the input is too large to restore one from the other")
-    back = (torch.randn(size, hidden) / hidden**0.5).requires_grad_(True)
+    back = (torch.randn(size, hidden, device=clean.device) / hidden**0.5).requires_grad_(True)
     shift = clean[part.train].reshape(len(part.train), -1).mean(0).clone().requires_grad_(True)
     update = Adam([*(each for each in twin.parameters() if each.requires_grad), back, shift], RATE)
     for rows in islice(batches(part, task.batch), steps):
