@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.course import Course, follow, seconds_per_step, split
-from dnndoctor.probes.restraints import restraints
+from dnndoctor.probes.restraints import plan_of, restraints
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.task import Task, Unable, supervision, task_of
 
@@ -118,7 +118,7 @@ def spread(steps: int) -> list[int]:
 
 def planned_epochs(watch: Watch, task: Task) -> float | None:
     """How often the run is meant to take each sample, None where that is not known."""
-    plan = next((each.facts() for each in watch.windows.all if each.name == "plan"), None) or {}
+    plan = plan_of(watch)
     steps, epochs = plan.get("steps"), plan.get("epochs")
     length = dataset_length(watch) or (task.rows if task.repeated else None)
     if steps and length:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -45,9 +46,14 @@ def restraints(watch: Watch, task: Task, steps: int) -> list[str]:
         found.append("label smoothing")
     if any(not each.requires_grad for each in model.parameters()) or watch.pretrained:
         found.append("weights that were learned elsewhere")
-    if any(STOPPING.search(text) for text in _sources(watch)):
+    if plan_of(watch).get("ends_early") or any(STOPPING.search(text) for text in _sources(watch)):
         found.append("early stopping")
     return found
+
+
+def plan_of(watch: Watch) -> dict[str, Any]:
+    """How long the run is meant to be, as far as that is known."""
+    return next((each.facts() for each in watch.windows.all if each.name == "plan"), None) or {}
 
 
 def _sources(watch: Watch) -> list[str]:
