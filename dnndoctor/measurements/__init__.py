@@ -21,6 +21,7 @@ from dnndoctor.measurements.dataset import (
 from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
+from dnndoctor.measurements.growth import Overfitting, Remedies, Remedy, WarmStart, Width, Widths
 from dnndoctor.measurements.layers import Layer, Layers
 from dnndoctor.measurements.loop import Clearing, Clearings, Mode, Modes, Steps
 from dnndoctor.measurements.losses import Fed, Loss, Losses
@@ -86,6 +87,7 @@ __all__ = [
     "Optimizers",
     "Origins",
     "Overlap",
+    "Overfitting",
     "PaddedLayer",
     "Padding",
     "Parameter",
@@ -93,6 +95,8 @@ __all__ = [
     "Ranks",
     "RecurrentSetting",
     "RepeatedOrder",
+    "Remedies",
+    "Remedy",
     "Run",
     "SampleOrder",
     "SampleSet",
@@ -107,6 +111,9 @@ __all__ = [
     "TrainingLoop",
     "Twins",
     "UnregisteredLayers",
+    "WarmStart",
     "Weights",
+    "Width",
+    "Widths",
     "Wiring",
 ]

@@ -9,6 +9,7 @@ from dnndoctor.observe.layer_settings import LayerSettings
 from dnndoctor.observe.padding import PaddingMasks
 from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.ranks import Ranks
+from dnndoctor.observe.supervision import Supervision
 from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.window import Window
 
@@ -20,5 +21,6 @@ WINDOWS: tuple[type[Window], ...] = (
     PaddingMasks,
     Pretraining,
     Ranks,
+    Supervision,
     Unregistered,
 )

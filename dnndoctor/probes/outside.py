@@ -15,7 +15,11 @@ from dnndoctor.probes import (
     batch_size,
     data_scan,
     order,
+    overfitting,
     padding,
+    regularization,
+    warm_start,
+    width,
 )
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
@@ -46,6 +50,10 @@ PROBES = (
     Outside("data-scan", data_scan.measure, share=0.25, most=6.0, without_probes=True, when_over=True),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
     Outside("padded-dimensions", padding.measure, most=5.0),
+    Outside("overfitting", overfitting.measure, share=0.15, most=4.0),
+    Outside("regularization", regularization.measure, share=0.2, most=4.0),
+    Outside("width", width.measure, share=0.2, most=4.0),
+    Outside("pretraining", warm_start.measure, share=0.2, most=4.0),
 )
 
 

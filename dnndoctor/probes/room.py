@@ -17,3 +17,8 @@ class Room:
     def deadline(self) -> float:
         """``time.perf_counter()`` at which to be through."""
         return time.perf_counter() + self.seconds
+
+    @staticmethod
+    def is_over(deadline: float) -> bool:
+        """Whether that time has come."""
+        return time.perf_counter() > deadline

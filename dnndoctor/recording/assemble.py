@@ -12,6 +12,7 @@ from dnndoctor.recording import (
     course,
     dataset,
     found,
+    growth,
     loss,
     origins,
     ranks,
@@ -63,6 +64,10 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Finiteness: course.finiteness(rows),
         m.Ranks: ranks.ranks(rows),
         m.Origins: origins.origins(rows),
+        m.Overfitting: growth.overfitting(rows),
+        m.Remedies: growth.remedies(rows),
+        m.Widths: growth.widths(rows),
+        m.WarmStart: growth.warm_start(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}
