@@ -1,6 +1,7 @@
 """Typed records that rules read: plain numbers, strings and numpy arrays. Nothing here imports torch."""
 
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
+from dnndoctor.measurements.attention import Attention, AttentionSite
 from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
 from dnndoctor.measurements.distributed import Ranks
@@ -42,6 +43,8 @@ __all__ = [
     "ActivationStatistics",
     "Activations",
     "Architecture",
+    "Attention",
+    "AttentionSite",
     "BatchSweep",
     "BiasBeforeNorm",
     "BuiltInForward",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dnndoctor.observe.attention import AttentionLogits
 from dnndoctor.observe.built_in_forward import BuiltInForward
 from dnndoctor.observe.epochs import Epochs
 from dnndoctor.observe.feeds import Feeds
@@ -14,6 +15,7 @@ from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.window import Window
 
 WINDOWS: tuple[type[Window], ...] = (
+    AttentionLogits,
     BuiltInForward,
     Epochs,
     Feeds,

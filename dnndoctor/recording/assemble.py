@@ -8,6 +8,7 @@ from typing import Any
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording import (
+    attention,
     construction,
     course,
     dataset,
@@ -46,6 +47,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Construction: construction.construction(rows),
         m.Wiring: wiring.wiring(rows, graph),
         m.LayerSettings: settings.layer_settings(rows, graph),
+        m.Attention: attention.attention(rows),
         m.Signals: signals.signals(rows, graph),
         m.Gradients: structure.gradients(rows),
         m.Optimizers: course.optimizers(rows),
