@@ -13,6 +13,17 @@ from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
 from dnndoctor.measurements.padding import PaddedLayer, Padding, Timed
 from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
+from dnndoctor.measurements.planning import (
+    Group,
+    Groups,
+    Habits,
+    History,
+    OptimizerGroups,
+    Plan,
+    Saved,
+    Schedule,
+    Schedules,
+)
 from dnndoctor.measurements.run import Run
 from dnndoctor.measurements.settings import DropoutSetting, LayerSettings, NormSetting, RecurrentSetting
 from dnndoctor.measurements.signals import Signal, Signals
@@ -42,6 +53,10 @@ __all__ = [
     "FoundOptimizer",
     "FrozenNorms",
     "Gradients",
+    "Group",
+    "Groups",
+    "Habits",
+    "History",
     "Layer",
     "LayerSettings",
     "Layers",
@@ -59,6 +74,7 @@ __all__ = [
     "NonFinite",
     "NormSetting",
     "Optimizer",
+    "OptimizerGroups",
     "Optimizers",
     "Origins",
     "PaddedLayer",
@@ -70,6 +86,12 @@ __all__ = [
     "SampleOrder",
     "Signal",
     "Signals",
+    "Plan",
+    "Run",
+    "SampleOrder",
+    "Saved",
+    "Schedule",
+    "Schedules",
     "Steps",
     "Timed",
     "TrainingData",

@@ -13,4 +13,15 @@ WINDOWS: tuple[type[Window], ...] = (
     LayerSettings,
     Pretraining,
     Unregistered,
+from dnndoctor.observe.groups import Groups
+from dnndoctor.observe.habits import Habits
+from dnndoctor.observe.plan import Plan
+from dnndoctor.observe.schedulers import Schedulers
+from dnndoctor.observe.window import Window
+
+WINDOWS: tuple[type[Window], ...] = (
+    Plan,
+    Schedulers,
+    Groups,
+    Habits,
 )

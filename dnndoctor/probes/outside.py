@@ -16,6 +16,7 @@ from dnndoctor.probes import (
     order,
     padding,
 )
+from dnndoctor.probes import batch_size, order, schedule
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.snapshot import of_everything
@@ -40,6 +41,7 @@ class Outside:
 
 PROBES = (
     Outside("sample-order", order.scan, without_probes=True),
+    Outside("schedule", schedule.measure, most=3.0, without_probes=True),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
     Outside("padded-dimensions", padding.measure, most=5.0),
 )

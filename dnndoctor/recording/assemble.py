@@ -19,6 +19,7 @@ from dnndoctor.recording import (
     sweeps,
     wiring,
 )
+from dnndoctor.recording import course, found, loss, planning, structure, sweeps
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
@@ -58,6 +59,11 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Losses: loss.losses(rows, graph),
         m.Finiteness: course.finiteness(rows),
         m.Origins: origins.origins(rows),
+        m.Plan: planning.plan(rows),
+        m.Schedules: planning.schedules(rows),
+        m.Groups: planning.groups(rows),
+        m.Habits: planning.habits(rows),
+        m.History: planning.history(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}
