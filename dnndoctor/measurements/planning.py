@@ -91,7 +91,8 @@ class OptimizerGroups:
     ``rates``: each group's rate at every watched step, [steps, groups]. ``decoupled``: its decay is no part of the
     gradient. ``decay_ratios``: at sampled steps, how many times larger the decay's part of the update is than the
     data's, median over the weights. ``decayed_norms``: norm of a sample of the decayed weights then. ``library``: one
-    of torch's own classes. ``odd_attributes``, ``odd_keys``: rates written where no step reads them.
+    of torch's own classes. ``decay_location``: the ``weight_decay`` argument. ``odd_attributes``, ``odd_keys``: rates
+    written where no step reads them.
     """
 
     groups: tuple[Group, ...]
@@ -102,6 +103,7 @@ class OptimizerGroups:
     library: bool = True
     odd_attributes: tuple[str, ...] = ()
     odd_keys: tuple[str, ...] = ()
+    decay_location: Location | None = None
 
     @property
     def constant(self) -> bool:
@@ -114,6 +116,14 @@ class Groups:
     """The groups of every optimizer, in the order of the optimizers."""
 
     optimizers: tuple[OptimizerGroups, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Penalty:
+    """A sum of absolute values of parameters that is part of the loss: over which, and where it is taken."""
+
+    parameters: tuple[str, ...]
+    location: Location | None
 
 
 @dataclass(frozen=True, slots=True)

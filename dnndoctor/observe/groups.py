@@ -10,10 +10,12 @@ import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.observe import sampling
+from dnndoctor.observe.arguments import argument
 from dnndoctor.observe.transforms import readable
 from dnndoctor.observe.window import Window
 
 if TYPE_CHECKING:
+    from dnndoctor.observe.steps import OptimizerFacts
     from dnndoctor.observe.watch import Watch
 
 MOST_NAMES, MOST_RATES = 2000, 64
@@ -68,25 +70,25 @@ class Groups(Window):
 
     def facts(self) -> dict[str, Any] | None:
         """By optimizer index."""
-        found = [(each.index, each.optimizer) for each in self.watch.optimizers if not each.by_hand]
-        return {"optimizers": [self._facts(index, one) for index, one in found]} if found else None
+        found = [each for each in self.watch.optimizers if not each.by_hand]
+        return {"optimizers": [self._facts(each) for each in found]} if found else None
 
-    def _facts(self, index: int, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    def _facts(self, each: OptimizerFacts) -> dict[str, Any]:
+        optimizer = each.optimizer
         seen = self._seen.get(optimizer, GroupFacts())
         ours = type(optimizer).__module__.startswith("torch.optim")
         known = set(optimizer.defaults)
         return {
-            "index": index,
+            "index": each.index,
+            "decay_location": argument(self.watch.optimizer_built.get(optimizer), "weight_decay"),
             "library": ours,
             "groups": [self._group(group) for group in optimizer.param_groups[:50]],
             "rates": seen.rates,
             "decay_ratios": seen.ratios,
             "decayed_norms": seen.norms,
             "decoupled": _decoupled(optimizer),
-            "odd_attributes": [each for each in NO_SUCH_ATTRIBUTES if ours and each in vars(optimizer)],
-            "odd_keys": [
-                each for each in NO_SUCH_KEYS if ours and each not in known and each in optimizer.param_groups[0]
-            ],
+            "odd_attributes": [key for key in NO_SUCH_ATTRIBUTES if ours and key in vars(optimizer)],
+            "odd_keys": [key for key in NO_SUCH_KEYS if ours and key not in known and key in optimizer.param_groups[0]],
         }
 
     def _group(self, group: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from dnndoctor.findings import Location
+    from dnndoctor.observe.steps import OptimizerFacts
     from dnndoctor.observe.watch import Watch
 
 LOOKS = (0, 1, 5)  # steps at which the frames are read
@@ -54,7 +55,9 @@ class Plan(Window):
         self.framework = _framework()
         if self.framework is not None:
             self._told = _told_by_framework()
-        self.loops = self.inside(optimizer, loops_running())
+        # A count that has begun says less of the whole later on.
+        known = {each.location: each for each in self.loops if each.length is not None}
+        self.loops = [known.get(each.location, each) for each in self.inside(optimizer, loops_running())]
 
     def inside(self, optimizer: torch.optim.Optimizer, loops: list[LoopAround]) -> list[LoopAround]:
         """Of these loops, those within which this optimizer goes on."""
@@ -75,8 +78,7 @@ class Plan(Window):
         searched, at = _searched(self._around.get(lead.optimizer, []) if lead is not None else [])
         if not self.loops and not self._told:
             return {"framework": self.framework, "searched": searched, "searched_at": at}
-        backwards = round(lead.backwards_total / lead.steps) if lead is not None and lead.steps else 1
-        known = planned(self.loops, max(backwards, 1))
+        known = planned(self.loops, _backwards_per_step(lead))
         known = {**known, **{key: each for key, each in self._told.items() if each is not None}}
         return {
             **known,
@@ -87,6 +89,13 @@ class Plan(Window):
             "searched_at": at,
             "loops": [[each.kind, each.length, list(each.names), each.location] for each in self.loops],
         }
+
+
+def _backwards_per_step(lead: OptimizerFacts | None) -> int:
+    """Of the first step's only the last one was counted."""
+    if lead is None or lead.steps < 2:
+        return 1
+    return max(round((lead.backwards_total - 1) / (lead.steps - 1)), 1)
 
 
 def _searched(loops: list[LoopAround]) -> tuple[list[str], Location | None]:
@@ -115,7 +124,7 @@ def planned(loops: list[LoopAround], backwards: int = 1) -> dict[str, int | None
     counted = next((each for each in loops if each.total), None)
     steps = counted.length if counted is not None else _product(loops, seldom)
     epochs = _product(outer, 1) if outer and counted is None else None
-    if epochs is None and steps and per_epoch:
+    if epochs is None and steps and per_epoch and (len(loops) > 1 or loops[0].kind == "loader"):
         epochs = math.ceil(steps / per_epoch)
     return {"epochs": epochs, "steps_per_epoch": per_epoch, "steps": steps}
 

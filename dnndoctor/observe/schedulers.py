@@ -31,6 +31,7 @@ _STEPPING = (
     lr_scheduler.ReduceLROnPlateau,
     lr_scheduler.CosineAnnealingWarmRestarts,
 )
+_WITHOUT_SUPER = _STEPPING[1:4]  # whose construction is not one of their base class
 _SETTINGS = ("T_max", "T_0", "total_steps", "step_size", "gamma", "factor", "total_iters", "max_lr", "eta_min")
 
 
@@ -94,6 +95,9 @@ class Schedulers(Window):
         look = border.shielded(self._called)
         for cls in _STEPPING:
             border.patch(cls, "step", self._wrapped(cls.step, look))
+        built = border.shielded(lambda one: self.scheduler_built(one, caller(one)))
+        for cls in _WITHOUT_SUPER:
+            border.patch(cls, "__init__", _then(cls.__init__, built))
 
     def _wrapped(self, original: Callable[..., Any], look: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -111,6 +115,7 @@ class Schedulers(Window):
 
     def scheduler_built(self, scheduler: Any, location: Location | None) -> None:
         """Keep what it was: a schedule is run from its start."""
+        self.watch.schedulers.setdefault(scheduler, None)
         if scheduler in self._known or len(self.all) >= MOST_SCHEDULERS:
             return
         optimizer = getattr(scheduler, "optimizer", None)
@@ -216,6 +221,15 @@ class Schedulers(Window):
             "given": each.given,
             "others": each.others,
         }
+
+
+def _then(init: Callable[..., None], look: Callable[..., Any]) -> Callable[..., None]:
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it takes that method's place
+        init(self, *args, **kwargs)
+        look(self)
+
+    return __init__
 
 
 def _by_epoch(loops: list[LoopAround]) -> bool:

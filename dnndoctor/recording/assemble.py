@@ -63,6 +63,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Schedules: planning.schedules(rows),
         m.Groups: planning.groups(rows),
         m.Habits: planning.habits(rows),
+        m.Penalty: planning.penalty(rows),
         m.History: planning.history(rows),
     }
     if not rows["step"]:

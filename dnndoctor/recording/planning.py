@@ -11,6 +11,7 @@ from dnndoctor import measurements as m
 from dnndoctor.findings import Location
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording.reader import Row, Rows, number, place
+from dnndoctor.recording.structure import UNSEEN
 
 
 def plan(rows: Rows) -> m.Plan | Missing:
@@ -84,13 +85,14 @@ def _groups(row: Row) -> m.OptimizerGroups:
             m.Group(tuple(each["names"]), each["entries"], each["learning_rate"], each["weight_decay"])
             for each in row["groups"]
         ),
-        rates=np.asarray([each for each in row["rates"] if len(each) == width], np.float64).reshape(-1, width),
+        rates=np.asarray([each for each in row["rates"] if len(each) == width], np.float64).reshape(-1, max(width, 1)),
         decoupled=row["decoupled"],
         decay_ratios=tuple(number(each) for each in row["decay_ratios"]),
         decayed_norms=tuple(number(each) for each in row["decayed_norms"]),
         library=row["library"],
         odd_attributes=tuple(row["odd_attributes"]),
         odd_keys=tuple(row["odd_keys"]),
+        decay_location=place(row["decay_location"]),
     )
 
 
@@ -119,6 +121,18 @@ def habits(rows: Rows) -> m.Habits | Missing:
 def _named(rows: list[list[Any]]) -> tuple[tuple[str, Location], ...]:
     found = [(str(name), place(where)) for name, where in rows]
     return tuple((name, where) for name, where in found if where is not None)
+
+
+def penalty(rows: Rows) -> m.Penalty | Missing:
+    """What is taken the absolute values of before any layer: parameters themselves."""
+    found: dict[str, Location | None] = {}
+    for row in rows["operation"]:
+        sums = row["name"] == "abs" or (
+            row["name"] in ("norm", "vector_norm") and (row["attributes"] or {}).get("p") == 1
+        )
+        if sums and not row["inputs"]:
+            found.update(dict.fromkeys(row["parameters"], row["location"]))
+    return m.Penalty(tuple(found), next(iter(found.values()), None)) if rows["operation"] else Missing(UNSEEN)
 
 
 def history(rows: Rows) -> m.History:
