@@ -25,6 +25,7 @@ from dnndoctor.measurements.planning import (
     Schedule,
     Schedules,
 )
+from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
 from dnndoctor.measurements.run import Run
 from dnndoctor.measurements.settings import DropoutSetting, LayerSettings, NormSetting, RecurrentSetting
 from dnndoctor.measurements.signals import Signal, Signals
@@ -82,18 +83,16 @@ __all__ = [
     "Padding",
     "Parameter",
     "ParameterGradient",
-    "RecurrentSetting",
-    "Run",
-    "SampleOrder",
-    "Signal",
-    "Signals",
     "Penalty",
     "Plan",
+    "RecurrentSetting",
     "Run",
     "SampleOrder",
     "Saved",
     "Schedule",
     "Schedules",
+    "Signal",
+    "Signals",
     "Steps",
     "Timed",
     "TrainingData",

@@ -15,8 +15,8 @@ from dnndoctor.probes import (
     batch_size,
     order,
     padding,
+    schedule,
 )
-from dnndoctor.probes import batch_size, order, schedule
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.snapshot import of_everything

@@ -13,13 +13,13 @@ from dnndoctor.recording import (
     found,
     loss,
     origins,
+    planning,
     settings,
     signals,
     structure,
     sweeps,
     wiring,
 )
-from dnndoctor.recording import course, found, loss, planning, structure, sweeps
 from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.reader import Rows, read
 
