@@ -42,7 +42,7 @@ def test_rates_and_settings(tmp_path: Path) -> None:
     [
         (torch.optim.SGD, {"lr": 0.05, "weight_decay": 1.0}),
         (torch.optim.Adam, {"lr": 0.003, "weight_decay": 1.0}),
-        (torch.optim.AdamW, {"lr": 0.003, "weight_decay": 10.0}),
+        (torch.optim.AdamW, {"lr": 0.003, "weight_decay": 20.0}),
     ],
 )
 def test_a_decay_that_decides(tmp_path: Path, kind: Any, settings: dict[str, Any]) -> None:

@@ -13,8 +13,20 @@ from dnndoctor.registry import load_rules
 from dnndoctor.rule import State, rule
 
 SILENT = {
-    "gan": {"INI106", "LRN101", "LRN102", "LRN106", "LRN107", "LRN108", "REG103", "REG104"},
-    "reinforcement": {"GRD101", "INI106", "LRN101", "LRN102", "LRN106", "LRN107", "LRN108", "REG103", "SHU101"},
+    "gan": {"INI106", "LRN101", "LRN102", "LRN106", "LRN107", "LRN108", "PRE103", "PRE104", "REG103", "REG104"},
+    "reinforcement": {
+        "GRD101",
+        "INI106",
+        "LRN101",
+        "LRN102",
+        "LRN106",
+        "LRN107",
+        "LRN108",
+        "PRE103",
+        "PRE104",
+        "REG103",
+        "SHU101",
+    },
     "contrastive": {"ACT106", "INI106", "REG106"},
     "variational": {"INI106"},
     "diffusion": {"INI106"},
