@@ -12,7 +12,6 @@ from dnndoctor.measurements.missing import Missing
 from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
 from dnndoctor.measurements.padding import PaddedLayer, Padding, Timed
-from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
 from dnndoctor.measurements.planning import (
     Group,
     Groups,
