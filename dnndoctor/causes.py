@@ -40,6 +40,10 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "NUM101": ("DAT101", "LOS114", "NUM103", "LOP101", "LRN101", "INI102", "DAT110", "DAT111", "ACT105", "NUM102"),
     "NUM102": ("LOS111",),
     "CAP104": ("INI101", "ACT103"),
+    # facts that another fact explains
+    "OPT102": ("OPT103", "OPT108", "OPT109"),
+    "LRN104": ("LRN105", "OPT110"),
+    "LRN106": ("OPT110", "LRN105"),
     # conditions of the update
     "OPT104": ("OPT103", "OPT109", "LOS112", "INI101", "ACT103", "LOP102", "REG109"),
     "OPT101": (*_NOT_TRAINED, *_WRONG_LOSS, *_WRONG_UPDATE, "DAT110", *_BAD_RATE),
@@ -96,11 +100,15 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
 OUTCOMES = frozenset("CAP101 CAP105 LOS107 OPT101 REG101 EPO103 EPO104 VIS103 GRD105 NUM101".split())
 
 
+# Facts for all that: where no other one explains them, the program itself is at fault.
+FACTS = frozenset(("OPT102", "LRN104", "LRN106"))
+
+
 def layer(code: str) -> int:
     """0 for facts about the program, 1 for conditions that something may have brought about, 2 for outcomes."""
     if code in OUTCOMES:
         return 2
-    return 1 if CAUSES.get(code) else 0
+    return 1 if CAUSES.get(code) and code not in FACTS else 0
 
 
 def unknown(codes: set[str]) -> set[str]:

@@ -4,7 +4,6 @@ from dnndoctor.measurements.activations import Activation, Activations, Activati
 from dnndoctor.measurements.attention import Attention, AttentionSite
 from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
-from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.dataset import (
     DataScan,
     Features,
@@ -19,6 +18,7 @@ from dnndoctor.measurements.dataset import (
     TokenPadding,
     Twins,
 )
+from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
@@ -30,6 +30,18 @@ from dnndoctor.measurements.missing import Missing
 from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
 from dnndoctor.measurements.padding import PaddedLayer, Padding, Timed
+from dnndoctor.measurements.planning import (
+    Group,
+    Groups,
+    Habits,
+    History,
+    OptimizerGroups,
+    Penalty,
+    Plan,
+    Saved,
+    Schedule,
+    Schedules,
+)
 from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
 from dnndoctor.measurements.run import Run
 from dnndoctor.measurements.settings import DropoutSetting, LayerSettings, NormSetting, RecurrentSetting
@@ -66,6 +78,10 @@ __all__ = [
     "FoundOptimizer",
     "FrozenNorms",
     "Gradients",
+    "Group",
+    "Groups",
+    "Habits",
+    "History",
     "Layer",
     "LayerSettings",
     "Layers",
@@ -87,22 +103,28 @@ __all__ = [
     "NormSetting",
     "OddSamples",
     "Optimizer",
+    "OptimizerGroups",
     "Optimizers",
     "Origins",
-    "Overlap",
     "Overfitting",
+    "Overlap",
     "PaddedLayer",
     "Padding",
     "Parameter",
     "ParameterGradient",
+    "Penalty",
+    "Plan",
     "Ranks",
     "RecurrentSetting",
-    "RepeatedOrder",
     "Remedies",
     "Remedy",
+    "RepeatedOrder",
     "Run",
     "SampleOrder",
     "SampleSet",
+    "Saved",
+    "Schedule",
+    "Schedules",
     "Signal",
     "Signals",
     "Steps",

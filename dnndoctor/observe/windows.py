@@ -6,10 +6,14 @@ from dnndoctor.observe.attention import AttentionLogits
 from dnndoctor.observe.built_in_forward import BuiltInForward
 from dnndoctor.observe.epochs import Epochs
 from dnndoctor.observe.feeds import Feeds
+from dnndoctor.observe.groups import Groups
+from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.layer_settings import LayerSettings
 from dnndoctor.observe.padding import PaddingMasks
+from dnndoctor.observe.plan import Plan
 from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.ranks import Ranks
+from dnndoctor.observe.schedulers import Schedulers
 from dnndoctor.observe.supervision import Supervision
 from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.window import Window
@@ -19,10 +23,14 @@ WINDOWS: tuple[type[Window], ...] = (
     BuiltInForward,
     Epochs,
     Feeds,
+    Groups,
+    Habits,
     LayerSettings,
     PaddingMasks,
+    Plan,
     Pretraining,
     Ranks,
+    Schedulers,
     Supervision,
     Unregistered,
 )

@@ -18,6 +18,7 @@ from dnndoctor.probes import (
     overfitting,
     padding,
     regularization,
+    schedule,
     warm_start,
     width,
 )
@@ -48,6 +49,7 @@ class Outside:
 PROBES = (
     Outside("sample-order", order.scan, without_probes=True),
     Outside("data-scan", data_scan.measure, share=0.25, most=6.0, without_probes=True, when_over=True),
+    Outside("schedule", schedule.measure, most=3.0, without_probes=True),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
     Outside("padded-dimensions", padding.measure, most=5.0),
     Outside("overfitting", overfitting.measure, share=0.15, most=4.0),

@@ -16,6 +16,7 @@ from dnndoctor.recording import (
     growth,
     loss,
     origins,
+    planning,
     ranks,
     settings,
     signals,
@@ -70,6 +71,12 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Remedies: growth.remedies(rows),
         m.Widths: growth.widths(rows),
         m.WarmStart: growth.warm_start(rows),
+        m.Plan: planning.plan(rows),
+        m.Schedules: planning.schedules(rows),
+        m.Groups: planning.groups(rows),
+        m.Habits: planning.habits(rows),
+        m.Penalty: planning.penalty(rows),
+        m.History: planning.history(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dnndoctor.findings import Location, Severity
+from dnndoctor.measurements import Activations, Steps
+from dnndoctor.rule import State
+from dnndoctor.rules.learning_rate.no_warmup import no_warmup as rule
+from tests.literals import an_optimizer, judged, the_groups
+
+ATTENDS = Activations((), None, True)
+
+
+def losses(worst: float) -> Steps:
+    loss = np.linspace(4.0, 2.0, 50)
+    loss[5:12] = 4.0 * worst
+    none = np.zeros(50)
+    return Steps(np.arange(50), loss, np.full(50, 1e-3), none, none)
+
+
+@pytest.mark.parametrize(
+    ("worst", "severity"), [(1.05, None), (1.11, Severity.INFO), (1.45, Severity.INFO), (1.6, Severity.WARNING)]
+)
+def test_how_far_the_loss_rises_decides(worst: float, severity: Severity | None) -> None:
+    adam, rates = an_optimizer("AdamW", 1e-3), the_groups([[1e-3], [1e-3]])
+    findings = judged(rule, ATTENDS, adam, rates, losses(worst)).findings
+    assert [each.severity for each in findings] == ([] if severity is None else [severity])
+    assert all(each.location == Location("train.py", 20, 48) for each in findings)
+
+
+@pytest.mark.parametrize(("changes", "rates"), [({"warming_up": True}, [[1e-3], [1e-3]]), ({}, [[1e-4], [1e-3]])])
+def test_a_warm_up_is_sound(changes: dict[str, Any], rates: list[list[float]]) -> None:
+    adam = an_optimizer("Adam", 1e-3, **changes)
+    assert judged(rule, ATTENDS, adam, the_groups(rates), losses(3.0)).state is State.PASS
+
+
+def test_where_it_says_nothing() -> None:
+    rates, steps = the_groups([[1e-3], [1e-3]]), losses(3.0)
+    assert (
+        judged(rule, Activations((), None, False), an_optimizer("Adam", 1e-3), rates, steps).state
+        is State.NOT_APPLICABLE
+    )
+    assert judged(rule, ATTENDS, an_optimizer("SGD", 0.1), rates, steps).state is State.NOT_APPLICABLE
+    assert judged(rule, ATTENDS, an_optimizer("Adam", 3e-4), rates, steps).state is State.NOT_APPLICABLE
+    ones = np.ones(10)
+    few = Steps(np.arange(10), ones, ones, ones, ones)
+    assert judged(rule, ATTENDS, an_optimizer("Adam", 1e-3), rates, few).state is State.NOT_EXAMINED
