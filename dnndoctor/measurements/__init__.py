@@ -25,6 +25,7 @@ from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.growth import Overfitting, Remedies, Remedy, WarmStart, Width, Widths
 from dnndoctor.measurements.layers import Layer, Layers
 from dnndoctor.measurements.loop import Clearing, Clearings, Mode, Modes, Steps
+from dnndoctor.measurements.loss_inputs import Difference, LossInput, LossInputs, SoftmaxUse
 from dnndoctor.measurements.losses import Fed, Loss, Losses
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.measurements.numerics import Finiteness, NonFinite
@@ -65,6 +66,7 @@ __all__ = [
     "Construction",
     "DataScan",
     "DataTensor",
+    "Difference",
     "Dropout",
     "DropoutSetting",
     "Epochs",
@@ -94,6 +96,8 @@ __all__ = [
     "Loaders",
     "Loss",
     "LossTargets",
+    "LossInput",
+    "LossInputs",
     "Losses",
     "Missing",
     "Mode",
@@ -127,6 +131,7 @@ __all__ = [
     "Schedules",
     "Signal",
     "Signals",
+    "SoftmaxUse",
     "Steps",
     "SuspectLabels",
     "Targets",

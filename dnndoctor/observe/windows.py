@@ -11,6 +11,7 @@ from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.layer_settings import LayerSettings
 from dnndoctor.observe.padding import PaddingMasks
 from dnndoctor.observe.plan import Plan
+from dnndoctor.observe.loss_inputs import LossInputs
 from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.ranks import Ranks
 from dnndoctor.observe.schedulers import Schedulers
@@ -28,6 +29,7 @@ WINDOWS: tuple[type[Window], ...] = (
     LayerSettings,
     PaddingMasks,
     Plan,
+    LossInputs,
     Pretraining,
     Ranks,
     Schedulers,

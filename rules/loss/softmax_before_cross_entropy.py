@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from math import e, log
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Fed, Loss, Losses
+from dnndoctor.measurements import Fed, Loss, Losses, LossInput, LossInputs
 from dnndoctor.rule import rule
 
 NORMALISERS = ("softmax", "log_softmax")
@@ -27,12 +27,15 @@ TRANSPARENT = (
 
 
 @rule("LOS101", Severity.ERROR, practice="loss")
-def softmax_before_cross_entropy(losses: Losses, *, classes: int = 2) -> Iterator[Finding]:
+def softmax_before_cross_entropy(
+    losses: Losses, inputs: LossInputs | None = None, *, classes: int = 2, fewest_rows: int = 16
+) -> Iterator[Finding]:
     """A softmax is applied before a cross-entropy that applies it again.
 
     What it measures
         The chain of operations that feeds the loss, read from the autograd graph: a softmax that reaches the
-        cross-entropy with no further layer between. log_softmax followed by nll_loss is right and not reported;
+        cross-entropy with no further layer between; or scores that are never negative and add up to 1 in
+        every sampled row, whatever made them. log_softmax followed by nll_loss is right and not reported;
         log_softmax followed by cross_entropy changes nothing, and is a remark.
 
     Why it matters
@@ -48,6 +51,7 @@ def softmax_before_cross_entropy(losses: Losses, *, classes: int = 2) -> Iterato
     References
         PyTorch, CrossEntropyLoss: the input is expected to contain the unnormalized logits for each class.
         classes: 2, arithmetic: over a single class a softmax is constant, which is another fault.
+        fewest_rows: 16, this project's choice: sampled rows that all add up to 1.
     """
     judged = [each for each in losses.all if each.function in ("cross_entropy", "nll_loss")]
     if not judged:
@@ -59,6 +63,10 @@ def softmax_before_cross_entropy(losses: Losses, *, classes: int = 2) -> Iterato
             continue
         reported.add((fed.location, fed.module))
         yield _finding(loss, fed)
+    for each in inputs.all if inputs is not None and not reported else ():
+        wide = len(each.input_shape) > 1 and each.input_shape[1] >= classes
+        if each.function == "cross_entropy" and each.probabilities and wide and each.rows >= fewest_rows:
+            yield _finding(_as_loss(each), _maker(each))
 
 
 def _superfluous(loss: Loss) -> Fed | None:
@@ -72,11 +80,21 @@ def _superfluous(loss: Loss) -> Fed | None:
         elif fed.name not in TRANSPARENT:
             break
         logged = logged or fed.name == "log"
-    if loss.function == "nll_loss" and found and found[0].name == "log_softmax":
-        found = found[1:]
+    if loss.function == "nll_loss":  # without a logarithm it is fed probabilities, which is another fault
+        found = found[1:] if found and found[0].name == "log_softmax" else []
     return next((each for each in found if each.name == "softmax"), None) or (
         found[0] if found and loss.function == "cross_entropy" else None
     )
+
+
+def _as_loss(each: LossInput) -> Loss:
+    return Loss(each.function, each.location, 0.0, each.chain, classes=each.input_shape[1])
+
+
+def _maker(each: LossInput) -> Fed:
+    """The operation that gave the probabilities, known as a softmax by what it gives."""
+    last = each.chain[0] if each.chain and each.chain[0].name != "linear" else None
+    return Fed("softmax", last.location if last is not None else each.location, last.module if last is not None else "")
 
 
 def _finding(loss: Loss, fed: Fed) -> Finding:
@@ -91,16 +109,6 @@ def _finding(loss: Loss, fed: Fed) -> Finding:
                 "Use nll_loss, or feed the raw scores", "One operation less.", "loss = F.nll_loss(log_probs, target)"
             ),
             severity=Severity.INFO,
-        )
-    if loss.function == "nll_loss" and not any(each.name in ("log", "log_softmax") for each in loss.chain):
-        return Finding(
-            "nll_loss is fed probabilities from a softmax where it takes their logarithm",
-            location=place,
-            subject=fed.module or None,
-            evidence=(Evidence("logarithms in the chain", 0, 1),),
-            fix=Fix(
-                "Use log_softmax", "The loss then is the cross-entropy.", "log_probs = F.log_softmax(scores, dim=1)"
-            ),
         )
     floor = log(1 + (loss.classes - 1) / e) if loss.classes else None
     bound = f", so the loss cannot fall below {floor:.3g} for {loss.classes} classes" if floor is not None else ""

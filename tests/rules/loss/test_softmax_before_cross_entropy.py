@@ -3,9 +3,10 @@ from math import e, log
 import pytest
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Fed, Loss, Losses
+from dnndoctor.measurements import Fed, Loss, Losses, LossInputs
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.softmax_before_cross_entropy import softmax_before_cross_entropy
+from tests.rules.loss.fed import chain, fed, inputs
 
 
 def loss(*chain: str, function: str = "cross_entropy", line: int = 20) -> Loss:
@@ -58,10 +59,17 @@ def test_two_softmaxes_under_nll_loss() -> None:
     assert found.location == Location("train.py", 18)
 
 
-def test_nll_loss_of_bare_probabilities() -> None:
-    [found] = judge(loss("softmax", "linear", function="nll_loss")).findings
-    assert "logarithm" in found.message
-    assert "log_softmax(scores, dim=1)" in str(found.fix)
+def test_nll_loss_of_bare_probabilities_is_left_to_its_own_rule() -> None:
+    assert judge(loss("softmax", "linear", function="nll_loss")).state is State.PASS
+
+
+@pytest.mark.parametrize(("rows", "sums"), [(16, True), (15, True), (500, False)])
+def test_scores_that_add_up_to_one_were_through_a_softmax_however_it_is_written(rows: int, sums: bool) -> None:
+    one = fed("cross_entropy", (32, 10), (32,), chain=chain("div", "exp", "linear"), probabilities=sums, rows=rows)
+    measured = {Losses: Losses((loss("div", "exp", "linear"),)), LossInputs: inputs(one)}
+    result = softmax_before_cross_entropy.evaluate(measured)
+    assert (result.state is State.FINDING) == (sums and rows >= 16)
+    assert [each.location for each in result.findings] == [Location("train.py", 19)] * len(result.findings)
 
 
 def test_a_softmax_behind_a_layer_is_attention() -> None:

@@ -1,0 +1,61 @@
+from collections.abc import Iterator
+
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.measurements import LossInput, LossInputs
+from dnndoctor.rule import rule
+from dnndoctor.rules.loss.feeding import NEARLY_UNCHANGED, fed_by
+
+
+@rule("LOS112", Severity.ERROR, practice="loss")
+def single_class_cross_entropy(inputs: LossInputs, *, fewest: int = 2) -> Iterator[Finding]:
+    """A softmax or cross-entropy goes over one single output, which makes it constant.
+
+    What it measures
+        The size of the class axis of every cross-entropy, and of a softmax that feeds a loss with no layer between.
+
+    Why it matters
+        Over one output the softmax is always 1: the cross-entropy is exactly 0, or the prediction always 1, whatever
+        the weights are, and every gradient is exactly 0. Nothing is learnt.
+
+    How to fix it
+        For two classes and one output use the binary cross-entropy with logits; for numbers the squared error; for C
+        classes C outputs.
+
+    When to ignore it
+        Never.
+
+    References
+        Arithmetic: exp(z) / exp(z) = 1.
+        fewest: 2, arithmetic: entries of the class axis over which a softmax says anything.
+    """
+    judged = [each for each in inputs.all if each.function == "cross_entropy" or each.softmaxes]
+    if not judged:
+        raise NotApplicable("no cross-entropy, and no softmax before a loss")
+    for each in judged:
+        if each.function == "cross_entropy" and len(each.input_shape) > 1 and each.input_shape[1] < fewest:
+            yield _finding(
+                each, "cross_entropy goes over one single class: it is 0 for any weights, and so is its gradient"
+            )
+            continue
+        fed = fed_by(each.chain, ("softmax", "log_softmax"), NEARLY_UNCHANGED | {"log"})
+        use = next((u for u in each.softmaxes if fed is not None and u.location == fed.location), None)
+        if use is not None and len(use.shape) > 1 and use.shape[use.axis] < fewest:
+            said = "0" if use.function == "log_softmax" else "1"
+            yield _finding(
+                each, f"the {use.function} before {each.function} goes over one output: it is always {said}", use
+            )
+
+
+def _finding(each: LossInput, message: str, use: object = None) -> Finding:
+    location = getattr(use, "location", None) or each.place
+    return Finding(
+        message,
+        location=location,
+        subject=getattr(use, "module", None) or None,
+        evidence=(Evidence("entries of the class axis", 1, 2),),
+        fix=Fix(
+            "Use the binary cross-entropy for one output, or one output per class",
+            "The loss then depends on the weights.",
+            "loss = F.binary_cross_entropy_with_logits(scores.squeeze(1), target.float())  # scores: no softmax",
+        ),
+    )

@@ -1,0 +1,47 @@
+from typing import Any
+
+from dnndoctor.findings import Severity
+from dnndoctor.measurements import LossInputs
+from dnndoctor.rule import Result, State
+from dnndoctor.rules.loss.ignored_targets import ignored_targets
+from tests.rules.loss.fed import BUILT, fed, inputs
+
+
+def judge(
+    index: int | None,
+    share: float,
+    classes: int = 10,
+    samples: int = 32,
+    target: tuple[int, ...] | None = None,
+    **facts: Any,
+) -> Result:
+    one = fed(
+        facts.pop("function", "cross_entropy"),
+        (samples, classes),
+        target or (samples,),
+        **{"ignore_index": index, "ignored_share": share, "rows": 200, **facts},
+    )
+    return ignored_targets.evaluate({LossInputs: inputs(one)})
+
+
+def test_a_class_that_is_ignored() -> None:
+    [found] = judge(0, 0.4).findings
+    assert found.severity is Severity.WARNING
+    assert found.location == BUILT
+    assert "40%" in found.message
+
+
+def test_one_of_two_classes_is_an_error() -> None:
+    assert judge(0, 0.5, classes=2).findings[0].severity is Severity.ERROR
+
+
+def test_what_passes() -> None:
+    assert judge(0, 0.3).state is State.PASS
+    assert judge(-100, 0.9).state is State.PASS
+    assert judge(0, 0.6, samples=320).state is State.PASS  # tokens, 10 per sample of the batch
+    assert judge(0, 0.6, target=(32, 7)).state is State.PASS
+
+
+def test_not_applicable_and_not_examined() -> None:
+    assert judge(None, 0.0, function="mse_loss").state is State.NOT_APPLICABLE
+    assert judge(0, 0.5, rows=19).state is State.NOT_EXAMINED

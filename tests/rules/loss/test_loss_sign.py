@@ -1,0 +1,84 @@
+from typing import Any
+
+import numpy as np
+
+from dnndoctor.findings import Location, Severity
+from dnndoctor.measurements import Fed, LossInput, LossInputs, Optimizer, Optimizers, Run, Steps
+from dnndoctor.rule import Result, State
+from dnndoctor.rules.loss.loss_sign import loss_sign
+from tests.rules.loss.fed import CALL, fed, inputs
+
+MINUS = Location("train.py", 41)
+
+
+def judge(
+    *losses: LossInput,
+    course: tuple[float, ...] = tuple(np.linspace(2, 1, 30)),
+    likelihood: bool = False,
+    family: str = "supervised",
+    pretrained: bool = False,
+    maximize: float = 0.0,
+) -> Result:
+    n = len(course)
+    steps = Steps(np.arange(n), np.array(course), np.full(n, 0.1), np.zeros(n), np.zeros(n))
+    optimizer = Optimizer("SGD", Location("train.py", 8), (0.1,), 0.1, steps=n, settings={"maximize": maximize})
+    return loss_sign.evaluate(
+        {
+            LossInputs: inputs(*losses, likelihood=Fed("log_softmax", MINUS) if likelihood else None),
+            Steps: steps,
+            Optimizers: Optimizers((optimizer,)),
+            Run: Run("cpu", None, n, pretrained=pretrained, family=family),
+        }
+    )
+
+
+def one(function: str = "cross_entropy", **facts: Any) -> LossInput:
+    return fed(function, (32, 10), (32,), **facts)
+
+
+def test_a_negated_loss() -> None:
+    [found] = judge(one(negated=MINUS)).findings
+    assert found.severity is Severity.ERROR
+    assert found.location == MINUS
+
+
+def test_a_loss_that_is_maximised() -> None:
+    [found] = judge(one(), maximize=1.0).findings
+    assert found.location == Location("train.py", 8)
+    assert judge(one(negated=MINUS), maximize=1.0).findings[0].location == MINUS
+
+
+def test_a_likelihood_that_is_minimised() -> None:
+    [found] = judge(course=tuple(np.linspace(-2, -9, 30)), likelihood=True).findings
+    assert found.location == MINUS
+    assert "-9" in found.message
+
+
+def test_a_likelihood_with_its_minus_sign_or_one_that_rises_passes() -> None:
+    assert judge(course=tuple(np.linspace(2, 1, 30)), likelihood=True).state is State.PASS
+    assert judge(course=tuple(np.linspace(-9, -2, 30)), likelihood=True).state is State.PASS
+    assert judge(course=(-1.0, -2.0, -3.0), likelihood=True).state is State.PASS
+
+
+def test_targets_outside_of_0_to_1_take_the_floor_away() -> None:
+    quantiles = (0.0, 0.0, 0.0, 0.5, 1.0, 1.0)
+    loss = "binary_cross_entropy_with_logits"
+    [found] = judge(_targets(loss, -1.0, *quantiles)).findings
+    assert "-1" in found.message
+    assert found.location == CALL
+    assert judge(_targets(loss, -0.01, *quantiles)).state is State.PASS
+
+
+def _targets(function: str, *quantiles: float) -> LossInput:
+    return fed(function, (32,), target=quantiles)
+
+
+def test_sums_of_both_signs_unlearning_and_families_are_spared() -> None:
+    assert judge(one(negated=MINUS, added_to=True)).state is State.PASS
+    assert judge(one(negated=MINUS), pretrained=True).state is State.PASS
+    assert judge(one(negated=MINUS), family="gan").state is State.NOT_APPLICABLE
+
+
+def test_without_a_loss_of_a_known_sign() -> None:
+    assert judge(one("kl_div", negated=MINUS)).state is State.NOT_APPLICABLE
+    assert judge(one()).state is State.PASS

@@ -1,0 +1,50 @@
+from typing import Any
+
+import pytest
+
+from dnndoctor.findings import Severity
+from dnndoctor.measurements import LossInputs
+from dnndoctor.rule import Result, State
+from dnndoctor.rules.loss.outliers_under_squared_error import outliers_under_squared_error
+from tests.rules.loss.fed import BUILT, fed, inputs
+
+
+def judge(function: str = "mse_loss", **facts: Any) -> Result:
+    given: dict[str, Any] = {
+        "rows": 800,
+        "judged_rows": 400,
+        "late_error": 9.0,
+        "target_std": 3.0,
+        "worst_share_of_error": 0.8,
+        "worst_outlying": 1.0,
+        "outlying": 0.02,
+        "target": (-3.0, -2.0, -1.5, 0.0, 1.5, 2.0, 80.0),
+    }
+    return outliers_under_squared_error.evaluate({LossInputs: inputs(fed(function, (32,), **{**given, **facts}))})
+
+
+def test_a_few_far_targets_make_the_loss() -> None:
+    [found] = judge().findings
+    assert found.severity is Severity.WARNING
+    assert found.location == BUILT
+    assert "80%" in found.message
+    assert "reach 80" in found.message
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"worst_share_of_error": 0.5},
+        {"worst_outlying": 0.5},
+        {"outlying": 0.06},
+        {"late_error": 0.08},
+        {"target_differentiable": True},
+    ],
+)
+def test_at_a_threshold_or_spared(facts: dict[str, Any]) -> None:
+    assert judge(**facts).state is State.PASS
+
+
+def test_few_rows_and_other_losses() -> None:
+    assert judge(judged_rows=199).state is State.NOT_EXAMINED
+    assert judge("huber_loss").state is State.NOT_APPLICABLE
