@@ -3,6 +3,7 @@
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
 from dnndoctor.measurements.attention import Attention, AttentionSite
 from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
+from dnndoctor.measurements.custom_gradients import CustomGradient, CustomGradients
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
 from dnndoctor.measurements.dataset import (
     DataScan,
@@ -20,6 +21,7 @@ from dnndoctor.measurements.dataset import (
 )
 from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
+from dnndoctor.measurements.domains import Domain, Domains, HalfPlace, HalfPrecision
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.growth import Overfitting, Remedies, Remedy, WarmStart, Width, Widths
@@ -48,10 +50,12 @@ from dnndoctor.measurements.run import Run
 from dnndoctor.measurements.settings import DropoutSetting, LayerSettings, NormSetting, RecurrentSetting
 from dnndoctor.measurements.signals import Signal, Signals
 from dnndoctor.measurements.sweep import BatchSweep, LearningRateSweep
+from dnndoctor.measurements.updates import Accumulation, Clipping
 from dnndoctor.measurements.weights import Parameter, Weights
 from dnndoctor.measurements.wiring import BiasBeforeNorm, Dropout, LinearPair, Wiring
 
 __all__ = [
+    "Accumulation",
     "Activation",
     "ActivationStatistics",
     "Activations",
@@ -63,10 +67,15 @@ __all__ = [
     "BuiltInForward",
     "Clearing",
     "Clearings",
+    "Clipping",
     "Construction",
     "DataScan",
+    "CustomGradient",
+    "CustomGradients",
     "DataTensor",
     "Difference",
+    "Domain",
+    "Domains",
     "Dropout",
     "DropoutSetting",
     "Epochs",
@@ -84,6 +93,8 @@ __all__ = [
     "Groups",
     "Habits",
     "History",
+    "HalfPlace",
+    "HalfPrecision",
     "Layer",
     "LayerSettings",
     "Layers",

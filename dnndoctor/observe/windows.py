@@ -8,6 +8,12 @@ from dnndoctor.observe.epochs import Epochs
 from dnndoctor.observe.feeds import Feeds
 from dnndoctor.observe.groups import Groups
 from dnndoctor.observe.habits import Habits
+from dnndoctor.observe.accumulation import Accumulation
+from dnndoctor.observe.built_in_forward import BuiltInForward
+from dnndoctor.observe.clipping import Clipping
+from dnndoctor.observe.custom_functions import CustomFunctions
+from dnndoctor.observe.domains import Domains
+from dnndoctor.observe.half_precision import HalfPrecision
 from dnndoctor.observe.layer_settings import LayerSettings
 from dnndoctor.observe.padding import PaddingMasks
 from dnndoctor.observe.plan import Plan
@@ -26,6 +32,12 @@ WINDOWS: tuple[type[Window], ...] = (
     Feeds,
     Groups,
     Habits,
+    Accumulation,
+    BuiltInForward,
+    Clipping,
+    CustomFunctions,
+    Domains,
+    HalfPrecision,
     LayerSettings,
     PaddingMasks,
     Plan,

@@ -14,6 +14,7 @@ from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import (
     batch_size,
     data_scan,
+    custom_gradients,
     order,
     overfitting,
     padding,
@@ -50,6 +51,7 @@ PROBES = (
     Outside("sample-order", order.scan, without_probes=True),
     Outside("data-scan", data_scan.measure, share=0.25, most=6.0, without_probes=True, when_over=True),
     Outside("schedule", schedule.measure, most=3.0, without_probes=True),
+    Outside("custom-gradients", custom_gradients.measure),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
     Outside("padded-dimensions", padding.measure, most=5.0),
     Outside("overfitting", overfitting.measure, share=0.15, most=4.0),

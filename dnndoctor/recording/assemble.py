@@ -12,6 +12,7 @@ from dnndoctor.recording import (
     construction,
     course,
     dataset,
+    domains,
     found,
     growth,
     loss,
@@ -23,6 +24,7 @@ from dnndoctor.recording import (
     signals,
     structure,
     sweeps,
+    updates,
     wiring,
 )
 from dnndoctor.recording.graph import Graph
@@ -66,6 +68,11 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Clearings: course.clearings(rows),
         m.Losses: loss.losses(rows, graph),
         m.LossInputs: loss_inputs.loss_inputs(rows, graph),
+        m.Clipping: updates.clipping(rows),
+        m.Accumulation: updates.accumulation(rows),
+        m.CustomGradients: updates.custom_gradients(rows),
+        m.Domains: domains.domains(rows),
+        m.HalfPrecision: domains.half_precision(rows),
         m.Finiteness: course.finiteness(rows),
         m.Ranks: ranks.ranks(rows),
         m.Origins: origins.origins(rows),
