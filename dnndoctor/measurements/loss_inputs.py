@@ -34,8 +34,9 @@ class LossInput:
     shapes differ. ``whole``: all targets are whole numbers, ``distinct`` the first 24 of their values. ``one_hot``:
     every row of targets holds one 1 and zeros else. ``certain_share``: predictions of exactly 0 or 1;
     ``certain_wrong_share``: those that miss a target of 0 or 1 entirely. ``worst_share_of_error``: part of the squared
-    error that the worst 2 % of ``judged_rows`` samples make; ``worst_outlying``: share of these whose target lies
-    beyond 6 robust standard deviations; ``outlying``: the same share over all. ``late_error``: mean squared error then.
+    error that the worst 2 % of ``judged_rows`` samples make; ``outliers_share_of_error``: by those of them whose
+    target lies beyond 6 robust standard deviations; ``outlying``: share of all samples that do.
+    ``late_error``: mean squared error then.
     ``probabilities``: the scores of every sampled row are not negative and add up to 1 over the classes.
     ``chain`` as in ``Loss``; ``softmaxes``: those in it, nearest first. ``negated``: where the loss is negated, with
     nothing added to it; ``divided``: it is multiplied or divided before backward, ``added_to``: other terms are added.
@@ -71,7 +72,7 @@ class LossInput:
     judged_rows: int = 0
     late_error: float = 0.0
     worst_share_of_error: float = 0.0
-    worst_outlying: float = 0.0
+    outliers_share_of_error: float = 0.0
     outlying: float = 0.0
     chain: tuple[Fed, ...] = ()
     softmaxes: tuple[SoftmaxUse, ...] = ()

@@ -52,9 +52,8 @@ class Domains(Window):
                 self._names[func] = name
         if not name or not self.watch.forward.sampling or not torch.is_grad_enabled() or not args:
             return
-        given = args[1] if name in DIVISORS and len(args) > 1 else args[0]
-        if getattr(func, "__name__", "") == "__rtruediv__":
-            given = args[0]
+        reflected = getattr(func, "__name__", "").startswith("__r")  # 1 / x calls x.__rdiv__(1)
+        given = args[1] if name in DIVISORS and len(args) > 1 and not reflected else args[0]
         if not isinstance(given, torch.Tensor) or not given.requires_grad or not given.is_floating_point():
             return
         if not readable(given) or given.layout is not torch.strided or not given.numel():

@@ -118,6 +118,8 @@ def _outliers(pairs: list[Pair]) -> dict[str, Any]:
         "judged_rows": int(error.size),
         "late_error": float(error.mean()),
         "worst_share_of_error": float(error[worst].sum() / error.sum()) if error.sum() > 0 else 0.0,
-        "worst_outlying": float(far[worst].any(axis=1).mean()),
+        "outliers_share_of_error": float(error[worst][far[worst].any(axis=1)].sum() / error.sum())
+        if error.sum() > 0
+        else 0.0,
         "outlying": float(far.any(axis=1).mean()),
     }

@@ -25,12 +25,13 @@ def accumulation(rows: Rows) -> m.Accumulation | Missing:
         return m.Accumulation(0, 1, 0, 0)
     steps = facts["steps"]
     fitting = [s for s in steps if s["alike"] and s["plain"] and s["batches"] >= s["backwards"]]
+    known = next((bool(s["rescaled"]) for s in fitting if "rescaled" in s), False)  # not of the very first step
     backwards = sorted(s["backwards"] for s in steps)
     return m.Accumulation(
         len(steps),
         backwards[len(backwards) // 2],
         len(fitting),
-        sum(bool(s.get("rescaled")) for s in fitting),
+        sum(bool(s.get("rescaled", known)) for s in fitting),
         place(facts["location"]),
     )
 

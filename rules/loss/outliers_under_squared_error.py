@@ -17,7 +17,6 @@ def outliers_under_squared_error(
     inputs: LossInputs,
     *,
     share: float = 0.5,
-    outlying: float = 0.5,
     rare: float = 0.05,
     fewest_rows: int = 200,
     floor: float = 0.01,
@@ -42,7 +41,6 @@ def outliers_under_squared_error(
     References
         Huber 1964, Robust Estimation of a Location Parameter.
         share: 0.5, this project's choice: more than three times what normal residuals give.
-        outlying: 0.5, this project's choice: of the worst samples, so that it is their targets and not the model.
         rare: 0.05, this project's choice: more of them are a part of the distribution.
         fewest_rows: 200, arithmetic: 2 % of fewer are less than four samples.
         floor: 0.01, this project's choice: below this share of the targets' variance the residuals are the model's own.
@@ -55,22 +53,22 @@ def outliers_under_squared_error(
         raise NotExamined(f"fewer than {fewest_rows} residuals were sampled")
     for each in measured:
         explained = each.late_error < floor * each.target_std**2 or each.target_differentiable
-        if explained or each.worst_share_of_error <= share or each.worst_outlying <= outlying or each.outlying > rare:
+        if explained or each.outliers_share_of_error <= share or each.outlying > rare:
             continue
-        rest, far = 1 - each.worst_share_of_error, max(each.target[-1], each.target[0], key=abs)
+        rest, far = 1 - each.outliers_share_of_error, max(each.target[-1], each.target[0], key=abs)
         yield Finding(
-            f"2 % of the samples make {each.worst_share_of_error:.0%} of the squared error: "
+            f"{each.outlying:.1%} of the samples make {each.outliers_share_of_error:.0%} of the squared error: "
             f"targets reach {far:.3g} where the median is {each.target[3]:.3g}",
             location=each.place,
             evidence=(
-                Evidence("share of the error by the worst 2 %", each.worst_share_of_error, 0.14),
+                Evidence("share of the error by outliers among the worst 2 %", each.outliers_share_of_error, 0.14),
                 Evidence("outlying targets", each.outlying, 0.0),
                 Evidence("largest target", each.target[-1]),
                 Evidence("smallest target", each.target[0]),
             ),
             fix=Fix(
                 "Use the Huber loss",
-                f"A sample's pull is then bounded, and the other 98 % make more of it than {rest:.0%}.",
+                f"A sample's pull is then bounded, and the others make more of it than {rest:.0%}.",
                 "criterion = nn.SmoothL1Loss()  # or nn.HuberLoss(delta=...)",
             ),
         )

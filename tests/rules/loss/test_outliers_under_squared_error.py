@@ -15,8 +15,7 @@ def judge(function: str = "mse_loss", **facts: Any) -> Result:
         "judged_rows": 400,
         "late_error": 9.0,
         "target_std": 3.0,
-        "worst_share_of_error": 0.8,
-        "worst_outlying": 1.0,
+        "outliers_share_of_error": 0.8,
         "outlying": 0.02,
         "target": (-3.0, -2.0, -1.5, 0.0, 1.5, 2.0, 80.0),
     }
@@ -34,8 +33,7 @@ def test_a_few_far_targets_make_the_loss() -> None:
 @pytest.mark.parametrize(
     "facts",
     [
-        {"worst_share_of_error": 0.5},
-        {"worst_outlying": 0.5},
+        {"outliers_share_of_error": 0.5},
         {"outlying": 0.06},
         {"late_error": 0.08},
         {"target_differentiable": True},
