@@ -20,8 +20,8 @@ from dnndoctor.measurements.dataset import (
     Twins,
 )
 from dnndoctor.measurements.distributed import Ranks
-from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
 from dnndoctor.measurements.domains import Domain, Domains, HalfPlace, HalfPrecision
+from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.growth import Overfitting, Remedies, Remedy, WarmStart, Width, Widths
@@ -69,9 +69,9 @@ __all__ = [
     "Clearings",
     "Clipping",
     "Construction",
-    "DataScan",
     "CustomGradient",
     "CustomGradients",
+    "DataScan",
     "DataTensor",
     "Difference",
     "Domain",
@@ -92,9 +92,9 @@ __all__ = [
     "Group",
     "Groups",
     "Habits",
-    "History",
     "HalfPlace",
     "HalfPrecision",
+    "History",
     "Layer",
     "LayerSettings",
     "Layers",
@@ -106,9 +106,9 @@ __all__ = [
     "LoaderEpoch",
     "Loaders",
     "Loss",
-    "LossTargets",
     "LossInput",
     "LossInputs",
+    "LossTargets",
     "Losses",
     "Missing",
     "Mode",

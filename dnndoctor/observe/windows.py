@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dnndoctor.observe.attention import AttentionLogits
-from dnndoctor.observe.built_in_forward import BuiltInForward
-from dnndoctor.observe.epochs import Epochs
-from dnndoctor.observe.feeds import Feeds
-from dnndoctor.observe.groups import Groups
-from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.accumulation import Accumulation
+from dnndoctor.observe.attention import AttentionLogits
 from dnndoctor.observe.built_in_forward import BuiltInForward
 from dnndoctor.observe.clipping import Clipping
 from dnndoctor.observe.custom_functions import CustomFunctions
 from dnndoctor.observe.domains import Domains
+from dnndoctor.observe.epochs import Epochs
+from dnndoctor.observe.feeds import Feeds
+from dnndoctor.observe.groups import Groups
+from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.half_precision import HalfPrecision
 from dnndoctor.observe.layer_settings import LayerSettings
+from dnndoctor.observe.loss_inputs import LossInputs
 from dnndoctor.observe.padding import PaddingMasks
 from dnndoctor.observe.plan import Plan
-from dnndoctor.observe.loss_inputs import LossInputs
 from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.ranks import Ranks
 from dnndoctor.observe.schedulers import Schedulers
@@ -26,22 +25,21 @@ from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.window import Window
 
 WINDOWS: tuple[type[Window], ...] = (
-    AttentionLogits,
-    BuiltInForward,
-    Epochs,
-    Feeds,
-    Groups,
-    Habits,
     Accumulation,
+    AttentionLogits,
     BuiltInForward,
     Clipping,
     CustomFunctions,
     Domains,
+    Epochs,
+    Feeds,
+    Groups,
+    Habits,
     HalfPrecision,
     LayerSettings,
+    LossInputs,
     PaddingMasks,
     Plan,
-    LossInputs,
     Pretraining,
     Ranks,
     Schedulers,

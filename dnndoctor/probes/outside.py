@@ -13,8 +13,8 @@ from dnndoctor.observe.watch import Watch
 from dnndoctor.probe_names import OTHERS_WANTED
 from dnndoctor.probes import (
     batch_size,
-    data_scan,
     custom_gradients,
+    data_scan,
     order,
     overfitting,
     padding,
