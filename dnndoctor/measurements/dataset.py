@@ -158,9 +158,9 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class SuspectLabels:
-    """Labels that cross-validated predictions contradict: ``share`` of all ``samples``, ``sure_share`` of the half
-    that is predicted most surely; ``agreement`` of predictions and labels among the others. ``beyond_chance``: of the
-    way from always guessing the most frequent class (0) to always being right (1). ``missing``: why not measured.
+    """Labels that cross-validated predictions contradict: ``share`` of all ``samples``, ``sure_share`` of the
+    quarter that is predicted most surely; ``agreement`` of predictions and labels among the others. ``beyond_chance``:
+    of the way from always guessing the most frequent class (0) to always being right (1). ``missing``: why unknown.
     """
 
     samples: int = 0

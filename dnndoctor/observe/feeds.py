@@ -15,7 +15,7 @@ from dnndoctor.recording.operations import LOSSES
 
 TAKING = frozenset(("getitem", "index_select", "narrow"))
 MOST_GATHERED = 64  # of one step
-MOST_EVALUATED = 4  # tensors that are held
+MOST_EVALUATED = 3  # tensors that are held: more are batches
 
 
 class Feeds(Window):
@@ -33,6 +33,7 @@ class Feeds(Window):
         self.evaluated: dict[tuple[int, int], torch.Tensor] = {}
         self._gathered: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._input_rows = 0
+        self._many = False
 
     def function(
         self,
@@ -64,9 +65,17 @@ class Feeds(Window):
         if torch.is_grad_enabled():
             self.inputs, self._input_rows = self._source(given), len(given)
         else:
-            source = self._source(given)
-            if len(self.evaluated) < MOST_EVALUATED:
-                self.evaluated[source.data_ptr(), len(source)] = source
+            self._note_evaluated(given.detach())
+
+    def _note_evaluated(self, given: torch.Tensor) -> None:
+        key = (given.data_ptr(), len(given))
+        if key in self.evaluated or self._many:
+            return
+        if len(self.evaluated) >= MOST_EVALUATED:  # batches, of whatever
+            self.evaluated.clear()
+            self._many = True
+        else:
+            self.evaluated[key] = given
 
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:  # noqa: ARG002
         """The next step takes its own."""

@@ -253,4 +253,6 @@ def _suspects(sets: list[Found], deadline: float) -> dict[str, Any]:
         return {"missing": "no simple classifier reads tokens"}
     if deadline - time.perf_counter() < 1.0:
         return {"missing": "the time was up"}
-    return {**suspects.suspects(main.values, truth[main.rows], deadline), "location": found.location}
+    table, classes = main.values, truth[main.rows]
+    named = classes >= 0  # what is negative is ignored by the loss
+    return {**suspects.suspects(table[named], classes[named], deadline), "location": found.location}

@@ -49,7 +49,8 @@ def train_validation_leak(scan: DataScan, *, share: float = 0.01, fewest: int = 
         if each.shared < fewest or each.shared <= share * each.looked_at:
             continue
         part = each.shared / each.looked_at
-        if each.whole or (part == 1.0 and clean):
+        # Without a loader of its own: some training samples were looked at.
+        if each.whole or (part == 1.0 and (clean or not each.loader)):
             if each.whole and each.loader and not clean and each.location != each.training_location:
                 yield Finding(
                     f"all {each.looked_at} samples of the evaluation are the training set, and no other is evaluated",

@@ -31,6 +31,8 @@ def test_a_measure_of_the_training_set_beside_a_validation_is_meant() -> None:
 def test_nothing_but_the_training_set_is_a_remark_if_it_has_a_loader_of_its_own() -> None:
     [found] = judge(train_validation_leak, scan(overlaps=(overlap(400, 400, whole=True),))).findings
     assert found.severity is Severity.INFO
+    looked_at = scan(overlaps=(overlap(16, 16, loader=False),))
+    assert judge(train_validation_leak, looked_at).state is State.PASS
     bare = scan(overlaps=(overlap(400, 400, whole=True, loader=False),))
     assert judge(train_validation_leak, bare).state is State.PASS
     same = scan(overlaps=(overlap(400, 400, whole=True, location=HERE),))
