@@ -21,6 +21,7 @@ from dnndoctor.measurements.dataset import (
 )
 from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.domains import Domain, Domains, HalfPlace, HalfPrecision
+from dnndoctor.measurements.dropouts import LooseDropout, LooseDropouts
 from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
@@ -105,6 +106,8 @@ __all__ = [
     "Loader",
     "LoaderEpoch",
     "Loaders",
+    "LooseDropout",
+    "LooseDropouts",
     "Loss",
     "LossInput",
     "LossInputs",

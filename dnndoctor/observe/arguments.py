@@ -18,6 +18,14 @@ def argument(call: Location | None, name: str) -> Location | None:
     return None if call is None or node is None else _keyword(call.file, node, name)
 
 
+def gives(call: Location | None, name: str, position: int) -> bool:
+    """Whether the call at this place is given the argument, by name or as one of its first; True if it is not found."""
+    node = _call_at(call)
+    if node is None or any(each.arg in (name, None) for each in node.keywords):
+        return True
+    return len(node.args) > position or any(isinstance(each, ast.Starred) for each in node.args)
+
+
 def learning_rate(built: Location | None, optimizer: str, rates: Iterable[float]) -> Location | None:
     """Where the rate of the optimizer that was built at this place is written.
 

@@ -58,7 +58,7 @@ class AttentionLogits(Window):
 
     def _note(self, logits: torch.Tensor) -> None:
         module, place = self.watch.stack[-1] if self.watch.stack else None, caller()
-        key = self.watch.modules.path(module) if module is not None else str(place)
+        key = str(place) if module is None else self.watch.modules.path(module) or type(module).__name__
         site = self._sites.get(key)
         if site is None:
             if len(self._sites) >= MOST_SITES:

@@ -10,6 +10,7 @@ from dnndoctor.observe.custom_functions import CustomFunctions
 from dnndoctor.observe.domains import Domains
 from dnndoctor.observe.epochs import Epochs
 from dnndoctor.observe.feeds import Feeds
+from dnndoctor.observe.functional_dropout import FunctionalDropout
 from dnndoctor.observe.groups import Groups
 from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.half_precision import HalfPrecision
@@ -36,6 +37,7 @@ WINDOWS: tuple[type[Window], ...] = (
     Groups,
     Habits,
     HalfPrecision,
+    FunctionalDropout,
     LayerSettings,
     LossInputs,
     PaddingMasks,

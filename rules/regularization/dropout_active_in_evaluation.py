@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Mode, Modes
+from dnndoctor.measurements import LooseDropout, LooseDropouts, Mode, Modes
 from dnndoctor.rule import rule
+
+NEW = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout"}  # what a pass builds has no path
 
 
 @rule(
@@ -14,19 +16,22 @@ from dnndoctor.rule import rule
         "reinforcement": "in reinforcement learning the model acts without an update, as a part of training",
     },
 )
-def dropout_active_in_evaluation(modes: Modes, *, fewest: int = 1) -> Iterator[Finding]:
+def dropout_active_in_evaluation(modes: Modes, loose: LooseDropouts | None, *, fewest: int = 1) -> Iterator[Finding]:
     """The model is evaluated in training mode: dropout drops, batch norm follows the evaluation batches.
 
     What it measures
         The mode of every dropout and batch-norm layer at each pass that no update follows: gradients off, or
-        batches that are not trained on.
+        batches that are not trained on. And dropouts within a model's forward that no mode reaches: called as a
+        function without ``training``, or a layer that the pass builds; where no evaluation was seen that is
+        information.
 
     Why it matters
         Dropout makes the score worse and random. Batch norm is worse: it takes up the evaluation data's statistics, so
         that the measured set leaks into the model, and a score depends on who else is in the batch.
 
     How to fix it
-        Call ``model.eval()`` before the evaluation and ``model.train()`` after it.
+        Call ``model.eval()`` before the evaluation and ``model.train()`` after it. Give a dropout that is called as a
+        function ``training=self.training``.
 
     When to ignore it
         Dropout is sampled on purpose (Monte-Carlo dropout). Repeated passes over one batch are left out already; passes
@@ -37,15 +42,26 @@ def dropout_active_in_evaluation(modes: Modes, *, fewest: int = 1) -> Iterator[F
         Ioffe and Szegedy 2015, Batch Normalization, section 3.1: population statistics in inference.
         fewest: 1, Srivastava et al. 2014, section 1: one pass in the wrong mode gives a wrong score.
     """
+    lines = loose.lines if loose else ()
+    for line in lines:
+        yield _unreached(line)
+    if lines and not modes.mode_layers:
+        return
     if not modes.mode_layers and modes.functional:
-        raise NotExamined("dropout or batch norm is called as a function only, and its mode is not followed")
+        raise NotExamined("batch norm is called as a function only, or dropout with a mode of its own")
     if not modes.mode_layers:
         raise NotApplicable("the model has neither dropout nor batch norm")
     if not modes.purpose("evaluation"):
         raise NotExamined("no evaluation pass was seen")
     places: dict[tuple[str, Location | None], list[Mode]] = {}
     for each in modes.purpose("evaluation"):
-        if each.active and each.trainable and not each.same_input and not (each.gradients and each.training_data):
+        if (
+            each.active
+            and not (any(line.layer for line in lines) and set(each.active) <= NEW)
+            and each.trainable
+            and not each.same_input
+            and not (each.gradients and each.training_data)
+        ):
             places.setdefault((each.model, each.location), []).append(each)
     for (model, location), group in places.items():
         passes, layers = sum(each.passes for each in group), list(dict.fromkeys(n for e in group for n in e.active))
@@ -69,3 +85,21 @@ def dropout_active_in_evaluation(modes: Modes, *, fewest: int = 1) -> Iterator[F
 
 def _counted(layers: list[str]) -> str:
     return f"{len(layers)} layer{'s' if len(layers) != 1 else ''}"
+
+
+def _unreached(line: LooseDropout) -> Finding:
+    what = f"a new {line.function} layer" if line.layer else f"{line.function} without the argument training"
+    seen = f"{line.evaluation} times in evaluation" if line.evaluation else "in evaluation as well"
+    code = f"F.{line.function}(x, p={line.p:g}, training=self.training)"
+    return Finding(
+        f"{line.holder} calls {what} in its forward pass, so that it drops {line.p:.0%} {seen}",
+        location=line.location,
+        subject=line.holder,
+        evidence=(Evidence("calls in evaluation", line.evaluation, 0), Evidence("probability to be dropped", line.p)),
+        fix=Fix(
+            "let the model's mode reach the dropout",
+            "The score is then no longer tied to chance.",
+            f"self.dropout = nn.Dropout({line.p:g})  # in __init__" if line.layer else code,
+        ),
+        severity=Severity.ERROR if line.evaluation else Severity.INFO,
+    )

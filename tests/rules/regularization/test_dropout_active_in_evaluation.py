@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Mode, Modes, Run
+from dnndoctor.measurements import LooseDropout, LooseDropouts, Mode, Modes, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.regularization.dropout_active_in_evaluation import dropout_active_in_evaluation
 
@@ -83,3 +83,26 @@ def test_a_model_without_such_layers_is_not_judged() -> None:
 
 def test_no_evaluation_is_not_examined() -> None:
     assert judge(Modes(modes().passes[:1], mode_layers=True)).state is State.NOT_EXAMINED
+
+
+def loose(evaluation: int, layer: bool = False) -> LooseDropouts:
+    return LooseDropouts((LooseDropout("dropout", 0.3, "Net", HERE, layer, 50, evaluation),))
+
+
+@pytest.mark.parametrize(("evaluation", "severity"), [(4, Severity.ERROR), (0, Severity.INFO)])
+def test_a_dropout_that_no_mode_reaches(evaluation: int, severity: Severity) -> None:
+    [found] = judge(Modes((), mode_layers=False, functional=True), loose(evaluation)).findings
+    assert found.severity is severity
+    assert found.location == HERE
+    assert "dropout without the argument training" in found.message
+    assert "training=self.training" in str(found.fix)
+
+
+def test_a_layer_that_the_pass_builds_is_told_once() -> None:
+    [found] = judge(modes(active=("Dropout",)), loose(4, layer=True)).findings
+    assert "a new dropout layer" in found.message
+    assert "in __init__" in str(found.fix)
+
+
+def test_both_kinds_of_fault_are_told() -> None:
+    assert len(judge(modes(), loose(4)).findings) == 2
