@@ -1,0 +1,142 @@
+"""Does the model use its input? The same steps with inputs of zeros, and outputs for inputs that changed places.
+
+Training on zeros that does as well as training on the data has learned from the targets alone. That may be the task
+(or the first thing learned in it), so the model itself is asked too, at the end of the trial on the data: which outputs
+does it give if the samples of a batch exchange their inputs?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from dnndoctor.probes.experiment import Call, Plan, Planned, Setting, Trial
+from dnndoctor.probes.loop import Loop
+
+STEPS = 40
+TAIL = 0.3  # of a trial's steps that are compared
+
+
+class BlankedInputs(Planned):
+    """One trial on the data, one on zeros."""
+
+    name = "blanked-inputs"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._facts: dict[str, Any] = {}
+
+    def refusal(self, loop: Loop) -> str | None:
+        """A call of the model with tensors of data is needed."""
+        if (reason := loop.no_rates()) is not None:
+            return reason
+        if not any(tree_leaves(only_data(call, lambda t: t)) for call in calls(loop).values()):
+            return "no call of the model with a tensor of data was seen"
+        return None
+
+    def plan(self, loop: Loop, steps: int) -> Plan:
+        """The same steps twice, at the better of the user's and the best rate."""
+        with loop.quietly():
+            for model, call in calls(loop).items():
+                _output(model, blanked(call))  # raises where the model does not take it; no trial is begun then
+        each = max(min(STEPS, steps // 2), 8)
+        rate = loop.better_rate
+        real = yield Trial(Setting(rate=rate), each)
+        with loop.quietly():
+            changes = [change for model, call in calls(loop).items() if (change := _change(model, call)) is not None]
+        blank = yield Trial(Setting(rate=rate, inputs=blanked), each)
+        tail = max(round(each * TAIL), 1)
+        gaps = np.asarray(blank[-tail:]) - np.asarray(real[-tail:]) if len(real) == len(blank) else np.zeros(0)
+        self._facts = {
+            "rate": rate,
+            "steps": each,
+            "start": real[0],
+            "real": float(np.mean(real[-tail:])),
+            "blank": float(np.mean(blank[-tail:])),
+            "gap_error": float(np.std(gaps) / max(len(gaps), 1) ** 0.5) if len(gaps) else None,
+            "change": max(changes) if changes else None,
+            "models": len(changes),
+        }
+
+    def facts(self, paired: bool) -> dict[str, Any]:
+        """What both came to; nothing before both are made."""
+        return {**self._facts, "paired": paired} if self._facts else {}
+
+
+def calls(loop: Loop) -> dict[nn.Module, Call]:
+    """The trained models that are given data, with their last watched call."""
+    roots = {id(each) for each in loop.roots()}
+    known = {module: call for module, call in loop.watch.root_inputs.items() if id(module) in roots}
+    return {module: call for module, call in known.items() if _is_data(call)}
+
+
+def _is_data(call: Call) -> bool:
+    """What requires gradients was made by another part of the model."""
+    tensors = [t for t in tree_leaves(call) if isinstance(t, torch.Tensor)]
+    return bool(tensors) and not any(t.requires_grad for t in tensors)
+
+
+def only_data(call: Call, change: Callable[[torch.Tensor], Any]) -> Call:
+    """Change what tells of the samples; lengths, masks and what else steers a model is left alone.
+
+    That is floating tensors and tables of whole numbers beyond 0 and 1, as of words; where there are none of either,
+    the first tensor of whole numbers.
+    """
+    leaves = [t for t in tree_leaves(call) if isinstance(t, torch.Tensor) and t.dim() > 0]
+    wanted = {id(t) for t in leaves if t.is_floating_point() or (t.dim() > 1 and _counts(t))}
+    if not wanted:
+        wanted = {id(t) for t in leaves[:1] if t.dtype in _WHOLE}
+    changed: Call = tree_map(lambda value: change(value) if id(value) in wanted else value, call)
+    return changed
+
+
+_WHOLE = (torch.int64, torch.int32)
+
+
+def _counts(tensor: torch.Tensor) -> bool:
+    return tensor.dtype in _WHOLE and bool(tensor.numel()) and int(tensor.max()) > 1
+
+
+def blanked(call: Call) -> Call:
+    """Zeros in the place of the data."""
+    return only_data(call, torch.zeros_like) if _is_data(call) else call
+
+
+def mixed(call: Call) -> Call:
+    """The samples' inputs, each at another sample's place."""
+    return only_data(call, lambda t: t.roll(1, 0))
+
+
+def _change(model: nn.Module, call: Call) -> float | None:
+    """The largest change of an output if inputs change places, of the outputs' own size; None if not to be told."""
+    if not any(
+        len(t) > 1 for t in tree_leaves(only_data(call, lambda t: t)) if isinstance(t, torch.Tensor) and t.dim()
+    ):
+        return None
+    own, other = _output(model, call), _output(model, mixed(call))
+    changes = []
+    for one, two in zip(own, other, strict=True):
+        size = float(one.abs().max()) if one.numel() else 0.0
+        if one.shape == two.shape and one.dim() > 0 and np.isfinite(size):
+            changes.append(float((one - two).abs().max()) / max(size, 1e-12))
+    return max(changes) if changes else None
+
+
+def _output(model: nn.Module, call: Call) -> list[torch.Tensor]:
+    """Of the model in evaluation mode, without gradients."""
+    modes = [each for each in model.modules() if each.training]
+    try:
+        for each in modes:
+            each.training = False
+        with torch.no_grad():
+            output = model(*call[0], **call[1])
+    finally:
+        for each in modes:
+            each.training = True
+    leaves = tree_leaves(dict(output) if hasattr(output, "keys") else output)
+    return [t.detach() for t in leaves if isinstance(t, torch.Tensor) and t.is_floating_point()]
