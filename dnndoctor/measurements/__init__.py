@@ -20,6 +20,14 @@ from dnndoctor.measurements.dataset import (
 )
 from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
+from dnndoctor.measurements.experiments import (
+    BlankedInputs,
+    LearningMethods,
+    MethodRun,
+    OneBatch,
+    OneBatchTrial,
+    TrainingNoise,
+)
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.growth import Overfitting, Remedies, Remedy, WarmStart, Width, Widths
@@ -59,6 +67,7 @@ __all__ = [
     "AttentionSite",
     "BatchSweep",
     "BiasBeforeNorm",
+    "BlankedInputs",
     "BuiltInForward",
     "Clearing",
     "Clearings",
@@ -87,6 +96,7 @@ __all__ = [
     "Layers",
     "Leak",
     "LearnedStatistics",
+    "LearningMethods",
     "LearningRateSweep",
     "LinearPair",
     "Loader",
@@ -95,6 +105,7 @@ __all__ = [
     "Loss",
     "LossTargets",
     "Losses",
+    "MethodRun",
     "Missing",
     "Mode",
     "Modes",
@@ -102,6 +113,8 @@ __all__ = [
     "NonFinite",
     "NormSetting",
     "OddSamples",
+    "OneBatch",
+    "OneBatchTrial",
     "Optimizer",
     "OptimizerGroups",
     "Optimizers",
@@ -135,6 +148,7 @@ __all__ = [
     "TrainingData",
     "TrainingLoop",
     "Twins",
+    "TrainingNoise",
     "UnregisteredLayers",
     "WarmStart",
     "Weights",

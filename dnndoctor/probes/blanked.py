@@ -23,13 +23,14 @@ TAIL = 0.3  # of a trial's steps that are compared
 
 
 class BlankedInputs(Planned):
-    """One trial on the data, one on zeros."""
+    """Trials on the data, and one on zeros."""
 
     name = "blanked-inputs"
 
     def __init__(self) -> None:
         super().__init__()
         self._facts: dict[str, Any] = {}
+        self._changes: list[float] = []
 
     def refusal(self, loop: Loop) -> str | None:
         """A call of the model with tensors of data is needed."""
@@ -40,15 +41,20 @@ class BlankedInputs(Planned):
         return None
 
     def plan(self, loop: Loop, steps: int) -> Plan:
-        """The same steps twice, at the better of the user's and the best rate."""
+        """The same steps twice, at the better of the user's and the best rate, and once at the user's.
+
+        A rate that is the best for some steps may have killed every unit by then: no fault of the user's.
+        """
         with loop.quietly():
             for model, call in calls(loop).items():
                 _output(model, blanked(call))  # raises where the model does not take it; no trial is begun then
-        each = max(min(STEPS, steps // 2), 8)
+        each = max(min(STEPS, steps // 3), 8)
         rate = loop.better_rate
+        if rate != loop.user_rate:
+            yield Trial(Setting(rate=loop.user_rate), each)
+            self._ask(loop)
         real = yield Trial(Setting(rate=rate), each)
-        with loop.quietly():
-            changes = [change for model, call in calls(loop).items() if (change := _change(model, call)) is not None]
+        self._ask(loop)
         blank = yield Trial(Setting(rate=rate, inputs=blanked), each)
         tail = max(round(each * TAIL), 1)
         gaps = np.asarray(blank[-tail:]) - np.asarray(real[-tail:]) if len(real) == len(blank) else np.zeros(0)
@@ -59,9 +65,15 @@ class BlankedInputs(Planned):
             "real": float(np.mean(real[-tail:])),
             "blank": float(np.mean(blank[-tail:])),
             "gap_error": float(np.std(gaps) / max(len(gaps), 1) ** 0.5) if len(gaps) else None,
-            "change": max(changes) if changes else None,
-            "models": len(changes),
+            "change": max(self._changes) if self._changes else None,
         }
+
+    def _ask(self, loop: Loop) -> None:
+        """The models as the trial leaves them."""
+        with loop.quietly():
+            for model, call in calls(loop).items():
+                if (change := _change(model, call)) is not None:
+                    self._changes.append(change)
 
     def facts(self, paired: bool) -> dict[str, Any]:
         """What both came to; nothing before both are made."""

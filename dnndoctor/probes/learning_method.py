@@ -74,7 +74,7 @@ class LearningMethods(Planned):
         self._steps = int(np.clip(STEPS * steps / whole, FEWEST_STEPS, STEPS))
         left = steps
         for rate in dict.fromkeys((loop.user_rate, loop.best_rate or loop.user_rate)):
-            self._found.append((yield from self._compare(f"own:{loop.lead.name}", rate, None)))
+            self._found.append((yield from self._compare(loop.lead.name, rate, None)))
             left -= SEEDS * self._steps
         for method in METHODS:
             if left < SEEDS * self._steps + search / 2:
@@ -107,7 +107,13 @@ class LearningMethods(Planned):
             order = np.random.default_rng(seed).permutation(kept).tolist() if seed and kept > 1 else None
             setting = Setting(rate=rate, update=update, batches=order, seed=1000 + seed)
             curves.append((yield Trial(setting, self._steps)))
-        return {"name": name, "rate": rate, "curves": curves, "scores": [_tail(c, self._steps) for c in curves]}
+        return {
+            "name": name,
+            "own": update is None,
+            "rate": rate,
+            "curves": curves,
+            "scores": [_tail(c, self._steps) for c in curves],
+        }
 
     def facts(self, paired: bool) -> dict[str, Any]:
         """The curves of all that were compared; nothing if the user's own was not."""
