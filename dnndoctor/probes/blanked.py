@@ -8,6 +8,7 @@ does it give if the samples of a batch exchange their inputs?
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class BlankedInputs(Planned):
         super().__init__()
         self._facts: dict[str, Any] = {}
         self._changes: list[float] = []
+        self._targets_inside = False
 
     def refusal(self, loop: Loop) -> str | None:
         """A call of the model with tensors of data is needed."""
@@ -47,7 +49,9 @@ class BlankedInputs(Planned):
         """
         with loop.quietly():
             for model, call in calls(loop).items():
-                _output(model, blanked(call))  # raises where the model does not take it; no trial is begun then
+                # Raises where the model does not take it: no trial is begun then.
+                outputs = _output(model, blanked(call))
+                self._targets_inside = self._targets_inside or any(t.dim() == 0 for t in outputs)
         each = max(min(STEPS, steps // 3), 8)
         rate = loop.better_rate
         if rate != loop.user_rate:
@@ -55,7 +59,7 @@ class BlankedInputs(Planned):
             self._ask(loop)
         real = yield Trial(Setting(rate=rate), each)
         self._ask(loop)
-        blank = yield Trial(Setting(rate=rate, inputs=blanked), each)
+        blank = yield Trial(Setting(rate=rate, inputs=partial(blanked, targets_inside=self._targets_inside)), each)
         tail = max(round(each * TAIL), 1)
         gaps = np.asarray(blank[-tail:]) - np.asarray(real[-tail:]) if len(real) == len(blank) else np.zeros(0)
         self._facts = {
@@ -72,7 +76,7 @@ class BlankedInputs(Planned):
         """The models as the trial leaves them."""
         with loop.quietly():
             for model, call in calls(loop).items():
-                if (change := _change(model, call)) is not None:
+                if (change := _change(model, call, self._targets_inside)) is not None:
                     self._changes.append(change)
 
     def facts(self, paired: bool) -> dict[str, Any]:
@@ -93,20 +97,24 @@ def _is_data(call: Call) -> bool:
     return bool(tensors) and not any(t.requires_grad for t in tensors)
 
 
-def only_data(call: Call, change: Callable[[torch.Tensor], Any]) -> Call:
+def only_data(call: Call, change: Callable[[torch.Tensor], Any], targets_inside: bool = False) -> Call:
     """Change what tells of the samples; lengths, masks and what else steers a model is left alone.
 
     That is floating tensors and tables of whole numbers beyond 0 and 1, as of words; where there are none of either,
-    the first tensor of whole numbers.
+    the first tensor of whole numbers. ``targets_inside``: the model makes its loss itself and is given the targets
+    too: then it is the first such tensor alone, and none that is named for a target.
     """
-    leaves = [t for t in tree_leaves(call) if isinstance(t, torch.Tensor) and t.dim() > 0]
-    wanted = {id(t) for t in leaves if t.is_floating_point() or (t.dim() > 1 and _counts(t))}
-    if not wanted:
-        wanted = {id(t) for t in leaves[:1] if t.dtype in _WHOLE}
-    changed: Call = tree_map(lambda value: change(value) if id(value) in wanted else value, call)
+    args, kwargs = call
+    named = {key: value for key, value in kwargs.items() if not (targets_inside and key.startswith(_TARGETS))}
+    leaves = [t for t in tree_leaves((args, named)) if isinstance(t, torch.Tensor) and t.dim() > 0]
+    wanted = [t for t in leaves if t.is_floating_point() or (t.dim() > 1 and _counts(t))]
+    wanted = wanted or [t for t in leaves[:1] if t.dtype in _WHOLE]
+    chosen = {id(t) for t in (wanted[:1] if targets_inside else wanted)}
+    changed: Call = tree_map(lambda value: change(value) if id(value) in chosen else value, call)
     return changed
 
 
+_TARGETS = ("label", "target", "y")
 _WHOLE = (torch.int64, torch.int32)
 
 
@@ -114,23 +122,19 @@ def _counts(tensor: torch.Tensor) -> bool:
     return tensor.dtype in _WHOLE and bool(tensor.numel()) and int(tensor.max()) > 1
 
 
-def blanked(call: Call) -> Call:
+def blanked(call: Call, targets_inside: bool = False) -> Call:
     """Zeros in the place of the data."""
-    return only_data(call, torch.zeros_like) if _is_data(call) else call
+    return only_data(call, torch.zeros_like, targets_inside) if _is_data(call) else call
 
 
-def mixed(call: Call) -> Call:
-    """The samples' inputs, each at another sample's place."""
-    return only_data(call, lambda t: t.roll(1, 0))
-
-
-def _change(model: nn.Module, call: Call) -> float | None:
+def _change(model: nn.Module, call: Call, targets_inside: bool) -> float | None:
     """The largest change of an output if inputs change places, of the outputs' own size; None if not to be told."""
     if not any(
         len(t) > 1 for t in tree_leaves(only_data(call, lambda t: t)) if isinstance(t, torch.Tensor) and t.dim()
     ):
         return None
-    own, other = _output(model, call), _output(model, mixed(call))
+    mixed = only_data(call, lambda t: t.roll(1, 0), targets_inside)
+    own, other = _output(model, call), _output(model, mixed)
     changes = []
     for one, two in zip(own, other, strict=True):
         size = float(one.abs().max()) if one.numel() else 0.0

@@ -45,7 +45,8 @@ class Noise(Planned):
 
     def plan(self, loop: Loop, steps: int) -> Plan:
         """The first seed's trial goes on with a rate of zero."""
-        self._rate, self._one_batch, self._batch_size = loop.better_rate, loop.one_batch, loop.batch_size
+        self._rate, self._one_batch = loop.better_rate, loop.one_batch
+        self._batch_size = loop.batch_size * loop.watch.accumulation()
         each = max(min(STEPS, (steps - GRADIENTS) // SEEDS), 8)
         batches = min(loop.kept, GRADIENTS) or GRADIENTS
 
