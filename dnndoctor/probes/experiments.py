@@ -35,8 +35,8 @@ def _entry(make: type[Experiment], share: float, most: float, fewest: int, *, of
 
 EXPERIMENTS: tuple[Entry, ...] = (
     _entry(LearningRate, share=0.45, most=40.0, fewest=60, of_each_kind=True),
-    _entry(OverfitOneBatch, share=0.25, most=8.0, fewest=60),
-    _entry(BlankedInputs, share=0.15, most=4.0, fewest=16),
-    _entry(Noise, share=0.15, most=4.0, fewest=40),
-    _entry(LearningMethods, share=0.25, most=8.0, fewest=300),
+    _entry(OverfitOneBatch, share=0.25, most=20.0, fewest=60),
+    _entry(BlankedInputs, share=0.15, most=10.0, fewest=16),
+    _entry(Noise, share=0.15, most=10.0, fewest=40),
+    _entry(LearningMethods, share=0.25, most=10.0, fewest=300),
 )

@@ -56,16 +56,18 @@ def batch_too_large(
     if not whole and (length is None or length >= updates * size):
         return
     cut_short = run.whole and _still_falling(steps.loss, falling)
-    what = "all of them at once" if whole else f"{size / (noise.scale or size):.0f} noise scales"
+    scale = None if whole else noise.scale  # which needs batches that differ
+    what = "all of them at once" if whole else f"{size / (scale or size):.0f} noise scales"
     told = f" and after its {run.steps} updates the loss was still falling" if cut_short else ""
-    best = max(int(2 ** round(np.log2(max(noise.scale or size / updates, 8)))), 8)
+    updates_made = -(-(length or size) // size)
+    best = max(int(2 ** round(np.log2(max(scale or size / updates, 8)))), 8)
     yield Finding(
-        f"a batch of {size} samples is {what}: an epoch has {-(-(length or size) // size)} updates{told}",
+        f"a batch of {size} samples is {what}: an epoch has {updates_made} update{'s' * (updates_made > 1)}{told}",
         location=loaders.batch_location,
         subject=loaders.training.dataset if loaders.training else None,
         evidence=(
             Evidence("batch size", size, best),
-            *((Evidence("noise scale", noise.scale, None, "samples"),) if noise.scale else ()),
+            *((Evidence("noise scale", scale, None, "samples"),) if scale else ()),
         ),
         fix=Fix(
             f"take batches of about {best}",

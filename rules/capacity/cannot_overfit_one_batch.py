@@ -14,6 +14,7 @@ FLOOR_UNKNOWN = {
     "diffusion": "noise is drawn anew at every step, and no model predicts all of it",
 }
 FALLS_TO_ZERO = ("cross_entropy", "nll_loss", "binary_cross_entropy", "mse_loss", "l1_loss", "smooth_l1", "huber")
+NARROW = 8  # times narrower than the widest: a bottleneck
 
 
 @rule("CAP101", Severity.WARNING, practice="capacity", not_for=FLOOR_UNKNOWN)
@@ -66,7 +67,7 @@ def cannot_overfit_one_batch(
     reached = (best.start - best.final) / way if np.isfinite(best.final) else 0.0
     if reached >= share or _still_falling(best, stalled * way):
         return
-    where, narrowest = _place(layers, loop)
+    where, narrowest = _place(layers, loop, loss.classes or 0)
     size = f"one batch of {one.samples}" if one.samples else "one batch"
     yield Finding(
         f"{best.steps} steps on {size} bring the loss from {best.start:.3g} to {best.final:.3g} only, at the best of "
@@ -100,10 +101,14 @@ def _still_falling(trial: OneBatchTrial, enough: float) -> bool:
     return bool(np.median(trial.curve[-2 * third : -third]) - np.median(trial.curve[-third:]) > enough)
 
 
-def _place(layers: Layers | None, loop: TrainingLoop | None) -> tuple[Location | None, str | None]:
-    """The narrowest hidden layer, else the model."""
+def _place(layers: Layers | None, loop: TrainingLoop | None, classes: int) -> tuple[Location | None, str | None]:
+    """The narrowest hidden layer if it is a bottleneck, else the model."""
     hidden = [each for each in layers.hidden if not each.residual] if layers is not None else []
-    if hidden:
-        narrowest = min(hidden, key=lambda each: each.outputs)
-        return narrowest.location, f"{narrowest.name} with {narrowest.outputs} units"
+    narrowest = min(hidden, key=lambda each: each.outputs, default=None)
+    if narrowest is not None:
+        bottleneck = narrowest.outputs < classes or NARROW * narrowest.outputs <= max(each.outputs for each in hidden)
+        name = f"{narrowest.name} with {narrowest.outputs} units"
+        if bottleneck or not loop or not loop.models:
+            return narrowest.location, name
+        return loop.models[0].location, name
     return (loop.models[0].location if loop and loop.models else None), None

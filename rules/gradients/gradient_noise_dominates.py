@@ -1,3 +1,4 @@
+import math
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
@@ -32,6 +33,8 @@ def gradient_noise_dominates(
     """
     if noise.scale is None or noise.scale_low is None:
         raise NotExamined(noise.unscaled or "the gradients of several batches were not compared")
+    if not math.isfinite(noise.scale_low):
+        raise NotExamined("the gradient did not stand clear of its noise: nothing was being learned")
     if noise.scale_low <= times * noise.batch_size:
         return
     size = noise.batch_size

@@ -22,6 +22,9 @@ CODE = {
 }
 
 
+OWN_MEANING = ("adadelta", "adafactor", "rprop", "prodigy", "dadapt")  # whose rate is a factor and no step size
+
+
 @rule("OPT101", Severity.WARNING, practice="learning-method", not_for=NO_FALLING_LOSS)
 def optimizer_lags(
     methods: LearningMethods,
@@ -30,13 +33,16 @@ def optimizer_lags(
     lag: float = 2.0,
     share: float = 0.5,
     noises: float = 4.0,
+    standing: float = 0.1,
+    alike: float = 0.05,
 ) -> Iterator[Finding]:
     """Another optimizer gets to the same loss in a fraction of the steps.
 
     What it measures
         Several methods, each at the best rate of a short search of its own, from the same weights on the same batches
         in two orders. Yours takes part at your rate and at its best one, and the better of both is compared. It is a
-        warning where yours makes less than half of the other's progress at either rate, else information.
+        warning where yours makes less than half of the other's progress at either rate, else information. Of methods
+        whose rate is no step size (Adadelta, Rprop) yours is judged as it is, where it hardly moves.
 
     Why it matters
         On badly scaled problems (attention, embeddings, deep stacks without norms) one rate for all parameters is too
@@ -54,23 +60,28 @@ def optimizer_lags(
         lag: 2.0, this project's choice: times fewer steps to the loss that yours ends at.
         share: 0.5, this project's choice: of the best method's progress.
         noises: 4.0, this project's choice: differences between the two orders that the gap must exceed.
+        standing: 0.1, this project's choice: of the best method's progress; one that makes less hardly moves.
+        alike: 0.05, this project's choice: of that progress; among methods as close as that the most usual is named.
     """
-    own, others = methods.own_best, [each for each in methods.others if np.isfinite(each.scores).all()]
-    if len(methods.methods[0].curves) < 2 or not others:
+    others = [each for each in methods.others if np.isfinite(each.scores).all()]
+    if len(methods.user.curves) < 2 or not others:
         raise NotExamined("there was no time to compare another method from two orders of the batches")
-    best = min(others, key=lambda each: float(np.mean(each.scores)))
-    start = float(np.mean([curve[0] for curve in best.curves]))
-    gain, progress = start - float(np.mean(best.scores)), start - float(np.mean(own.scores))
+    start = float(np.mean([curve[0] for curve in others[0].curves]))
+    lowest = min(float(np.mean(each.scores)) for each in others)
+    best = next(each for each in others if np.mean(each.scores) <= lowest + alike * abs(start - lowest))
+    gain, user = start - float(np.mean(best.scores)), start - float(np.mean(methods.user.scores))
+    stands = methods.optimizer.lower().startswith(OWN_MEANING) and user < standing * gain
+    own = methods.user if stands else methods.own_best
+    progress = start - float(np.mean(own.scores))
     spread = max(abs(each.scores[0] - each.scores[1]) for each in (best, own)) if np.isfinite(progress) else 0.0
     if gain <= 0 or gain - progress <= noises * spread or _times_faster(own, best, methods.steps) < lag:
         return
-    user = start - float(np.mean(methods.user.scores))
-    grave = max(progress, user) < share * gain
+    grave = stands or max(progress, user) < share * gain
     rate = f"{float(f'{best.rate:.0e}'):g}"
     optimizer = next((each for each in optimizers.all if each.name == methods.optimizer), optimizers.main)
     yield Finding(
-        f"{best.name} at {rate} reaches loss {np.mean(best.scores):.3g} in {methods.steps} steps, {own.name} at its "
-        f"best rate {own.rate:.2g} reaches {np.mean(own.scores):.3g}",
+        f"{best.name} at {rate} reaches loss {np.mean(best.scores):.3g} in {methods.steps} steps, {own.name} at "
+        f"{'your' if own is methods.user else 'its best'} rate {own.rate:.2g} reaches {np.mean(own.scores):.3g}",
         location=optimizer.location,
         subject=optimizer.name,
         evidence=(

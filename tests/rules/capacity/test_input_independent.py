@@ -27,9 +27,9 @@ def test_outputs_that_never_change_are_an_error() -> None:
 
 
 def test_the_least_use_of_the_input_is_sound() -> None:
-    assert judge(change=1.1e-5).state is State.PASS
-    assert judge(change=0.9e-5).state is State.FINDING
-    assert judge(change=0.9e-5, blank=2.3, real=2.3).state is State.FINDING
+    assert judge(change=3.1e-4).state is State.PASS
+    assert judge(change=2.9e-4).state is State.FINDING
+    assert judge(change=2.9e-4, blank=2.3, real=2.3).state is State.FINDING
 
 
 def test_a_model_that_learns_more_from_the_data_than_from_zeros_uses_them() -> None:

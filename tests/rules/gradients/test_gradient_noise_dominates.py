@@ -31,3 +31,7 @@ def test_without_a_scale_nothing_is_said() -> None:
     result = judge(scale=None, scale_low=None, scale_high=None, unscaled="every step takes the same samples")
     assert result.state is State.NOT_EXAMINED
     assert result.reason == "every step takes the same samples"
+
+
+def test_where_nothing_is_learned_there_is_no_gradient_to_compare_with() -> None:
+    assert judge(scale=float("inf"), scale_low=float("inf")).state is State.NOT_EXAMINED

@@ -22,9 +22,10 @@ def run(name: str, final: float, rate: float = 0.1, own: bool = False, apart: fl
 
 
 def judge(*methods: MethodRun, family: str = "supervised") -> Result:
-    optimizers = Optimizers((Optimizer("SGD", Location("train.py", 20), (0.1,), 0.1, steps=50),))
+    name = methods[0].name
+    optimizers = Optimizers((Optimizer(name, Location("train.py", 20), (0.1,), 0.1, steps=50),))
     measured: dict[type, Any] = {
-        LearningMethods: LearningMethods("SGD", STEPS, methods, True),
+        LearningMethods: LearningMethods(name, STEPS, methods, True),
         Optimizers: optimizers,
         Run: Run("cpu", None, 50, family=family),
     }
@@ -53,6 +54,17 @@ def test_twice_as_fast_at_the_threshold() -> None:
     """The other falls by 3 in 25 of 50 steps: where yours ends decides when it passes there."""
     assert judge(*sgd(3.8, 1.4), run("Adam", 1.0)).state is State.FINDING
     assert judge(*sgd(3.8, 1.1), run("Adam", 1.0)).state is State.PASS
+
+
+def test_a_method_with_a_rate_of_its_own_meaning_is_judged_as_it_is() -> None:
+    def adadelta(final: float) -> tuple[MethodRun, ...]:
+        return run("Adadelta", final, 1e-3, True), run("Adadelta", 1.0, 1.0, True), run("Adam", 1.0)
+
+    [found] = judge(*adadelta(3.8)).findings
+    assert found.severity is Severity.WARNING
+    assert "Adadelta at your rate 0.001 reaches 3.8" in found.message
+    assert judge(*adadelta(3.6)).state is State.PASS
+    assert judge(run("SGD", 3.8, 1e-3, True), run("SGD", 1.0, 1.0, True), run("Adam", 1.0)).state is State.PASS
 
 
 def test_a_gap_inside_the_noise_is_none() -> None:
