@@ -69,6 +69,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         *_NOT_TRAINED,
         *_WRONG_LOSS,
         *_WRONG_UPDATE,
+        "CAP105",
         "LOP105",
         "INI101",
         "CAP107",

@@ -23,6 +23,14 @@ from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.domains import Domain, Domains, HalfPlace, HalfPrecision
 from dnndoctor.measurements.dropouts import LooseDropout, LooseDropouts
 from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
+from dnndoctor.measurements.experiments import (
+    BlankedInputs,
+    LearningMethods,
+    MethodRun,
+    OneBatch,
+    OneBatchTrial,
+    TrainingNoise,
+)
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.growth import Overfitting, Remedies, Remedy, WarmStart, Width, Widths
@@ -65,6 +73,7 @@ __all__ = [
     "AttentionSite",
     "BatchSweep",
     "BiasBeforeNorm",
+    "BlankedInputs",
     "BuiltInForward",
     "Clearing",
     "Clearings",
@@ -101,6 +110,7 @@ __all__ = [
     "Layers",
     "Leak",
     "LearnedStatistics",
+    "LearningMethods",
     "LearningRateSweep",
     "LinearPair",
     "Loader",
@@ -113,6 +123,7 @@ __all__ = [
     "LossInputs",
     "LossTargets",
     "Losses",
+    "MethodRun",
     "Missing",
     "Mode",
     "Modes",
@@ -120,6 +131,8 @@ __all__ = [
     "NonFinite",
     "NormSetting",
     "OddSamples",
+    "OneBatch",
+    "OneBatchTrial",
     "Optimizer",
     "OptimizerGroups",
     "Optimizers",
@@ -153,6 +166,7 @@ __all__ = [
     "TokenPadding",
     "TrainingData",
     "TrainingLoop",
+    "TrainingNoise",
     "Twins",
     "UnregisteredLayers",
     "WarmStart",

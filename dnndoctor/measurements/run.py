@@ -12,7 +12,8 @@ class Run:
     ``device`` is where the model's parameters were ("cpu", "cuda"); ``accelerator`` the name of the one that
     the machine has, if any. ``steps`` counts the user's own observed optimizer steps, probes not included.
     ``pretrained``: what is trained started from loaded weights. ``family`` is the kind of training as far as it was
-    recognised or set: one of ``families.FAMILIES``.
+    recognised or set: one of ``families.FAMILIES``. ``whole``: the script came to its own end while it was watched, so
+    that ``steps`` are all that it makes.
     """
 
     device: str
@@ -25,3 +26,4 @@ class Run:
     wall_seconds: float = 0.0
     torch_version: str = ""
     python_version: str = ""
+    whole: bool = False

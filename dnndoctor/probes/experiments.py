@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dnndoctor.probes.blanked import BlankedInputs
 from dnndoctor.probes.experiment import Experiment
+from dnndoctor.probes.learning_method import LearningMethods
 from dnndoctor.probes.learning_rate import LearningRate
+from dnndoctor.probes.noise import Noise
+from dnndoctor.probes.overfit import OverfitOneBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +33,10 @@ def _entry(make: type[Experiment], share: float, most: float, fewest: int, *, of
     return Entry(make.name, make, share, most, fewest, of_each_kind)
 
 
-EXPERIMENTS: tuple[Entry, ...] = (_entry(LearningRate, share=0.45, most=40.0, fewest=60, of_each_kind=True),)
+EXPERIMENTS: tuple[Entry, ...] = (
+    _entry(LearningRate, share=0.45, most=40.0, fewest=60, of_each_kind=True),
+    _entry(OverfitOneBatch, share=0.25, most=20.0, fewest=60),
+    _entry(BlankedInputs, share=0.15, most=10.0, fewest=16),
+    _entry(Noise, share=0.15, most=10.0, fewest=40),
+    _entry(LearningMethods, share=0.25, most=10.0, fewest=300),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from dnndoctor.observe.steps import OptimizerFacts
 from dnndoctor.observe.watch import Watch
+from dnndoctor.probes.snapshot import RandomState
 
 
 class Loop:
@@ -35,6 +37,14 @@ class Loop:
         """The best of the learning-rate experiment, where there was one and something learned in it."""
         sweep = self.results.get("learning-rate", {})
         return float(sweep["best_rate"]) if "best_rate" in sweep else None
+
+    @property
+    def better_rate(self) -> float:
+        """The best rate, where it was clearly better than the user's; else the user's."""
+        sweep = self.results.get("learning-rate", {})
+        if "best_rate" not in sweep or not sweep["best_score"] < sweep["user_score"] - 2 * sweep["noise"]:
+            return self.user_rate
+        return float(sweep["best_rate"])
 
     @property
     def kept(self) -> int:
@@ -71,6 +81,18 @@ class Loop:
     def parameters(self) -> list[torch.Tensor]:
         """The lead optimizer's."""
         return self.lead.parameters()
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Inside, the model may be called without anybody noting it; random streams are put back."""
+        watch, random = self.watch, RandomState()
+        observing, inside, watch.observing, watch.inside_backward = watch.observing, watch.inside_backward, False, True
+        watch.look(active=False)
+        try:
+            yield
+        finally:
+            watch.observing, watch.inside_backward = observing, inside
+            random.restore()
 
     # why something cannot be tried here
 

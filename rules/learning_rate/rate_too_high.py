@@ -16,6 +16,7 @@ from dnndoctor.rules.learning_rate.sweep_reading import (
     own_progress,
     suggestion,
     swept_optimizer,
+    watched_progress,
 )
 
 
@@ -35,7 +36,8 @@ def rate_too_high(
     What it measures
         Short trainings from one snapshot at several rates, and the loss of your own steps. Reported are a loss that
         rose for good where a lower rate learns, and a rate near the diverging one, or beyond the usable ones by the
-        same margin, that loses most of the progress. A high rate that learns as well as the best is sound.
+        same margin, that loses most of the progress. A high rate that learns as well as the best is sound. It is an
+        error where your steps diverge, or trials at your rate surely do and your steps bring nothing.
 
     Why it matters
         Above the edge of stability each step overshoots by more than it corrects; the weights grow, units die.
@@ -66,6 +68,8 @@ def rate_too_high(
         return
     what = "makes the loss diverge" if ran_away or own_progress(sweep) == -np.inf else "loses most of the progress"
     place = f"; training diverges from {edge:.2g} on" if edge is not None else ""
+    # A trial at this very rate broke down, and the run's own steps brought nothing that speaks against it.
+    breaks_down = own_progress(sweep) == -np.inf and sweep.confidence == "high" and watched_progress(steps) <= 0
     unsure = sweep.confidence == "low"
     yield Finding(
         f"learning rate {sweep.user_rate:.3g} {what}: {one_digit(suggestion(sweep)[0])} gives {outcome(sweep)}{place}",
@@ -73,5 +77,5 @@ def rate_too_high(
         subject=optimizer.name,
         evidence=figures(sweep),
         fix=change_rate(sweep, optimizer),
-        severity=Severity.ERROR if ran_away else Severity.INFO if unsure else Severity.WARNING,
+        severity=Severity.ERROR if ran_away or breaks_down else Severity.INFO if unsure else Severity.WARNING,
     )

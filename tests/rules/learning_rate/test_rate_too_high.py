@@ -128,3 +128,15 @@ def test_a_warm_up_does_not_excuse_a_loss_that_ran_away(sweep: Sweep, optimizers
 def test_a_warm_up_whose_loss_falls_is_not_judged(sweep: Sweep, optimizers: Opts) -> None:
     falling = steps([2.4, 2.3, 2.1, 1.9, 1.6, 1.3, 1.0, 0.8, 0.6, 0.5, 0.4, 0.3])
     assert judge(sweep(6.0, 2.1), optimizers(warming_up=True), falling).state is State.NOT_APPLICABLE
+
+
+def test_a_trial_that_breaks_down_is_an_error_where_the_own_steps_bring_nothing(sweep: Sweep, optimizers: Opts) -> None:
+    flat = steps([2.3] * 50)
+    broken = sweep(10.0, np.inf)
+    [found] = judge(broken, optimizers(), flat).findings
+    assert found.severity is Severity.ERROR
+    falling = steps(list(np.linspace(2.3, 0.9, 50)))
+    [found] = judge(broken, optimizers(), falling).findings
+    assert found.severity is Severity.WARNING, "the run itself gets through at this rate"
+    [found] = judge(sweep(10.0, np.inf, confidence="medium"), optimizers(), flat).findings
+    assert found.severity is Severity.WARNING
