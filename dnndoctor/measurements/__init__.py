@@ -19,6 +19,7 @@ from dnndoctor.measurements.dataset import (
     TokenPadding,
     Twins,
 )
+from dnndoctor.measurements.dependence import Dependence, FutureLeak, Mixing, Passage
 from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.domains import Domain, Domains, HalfPlace, HalfPrecision
 from dnndoctor.measurements.epochs import Epochs, LoaderEpoch, RepeatedOrder
@@ -32,6 +33,7 @@ from dnndoctor.measurements.losses import Fed, Loss, Losses
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
+from dnndoctor.measurements.order import ClipOrder, KeptGraphs, KeptSum, PiledGradient, PiledGradients, Seeds
 from dnndoctor.measurements.padding import PaddedLayer, Padding, Timed
 from dnndoctor.measurements.planning import (
     Group,
@@ -67,12 +69,14 @@ __all__ = [
     "BuiltInForward",
     "Clearing",
     "Clearings",
+    "ClipOrder",
     "Clipping",
     "Construction",
     "CustomGradient",
     "CustomGradients",
     "DataScan",
     "DataTensor",
+    "Dependence",
     "Difference",
     "Domain",
     "Domains",
@@ -88,6 +92,7 @@ __all__ = [
     "FoundModel",
     "FoundOptimizer",
     "FrozenNorms",
+    "FutureLeak",
     "Gradients",
     "Group",
     "Groups",
@@ -95,6 +100,8 @@ __all__ = [
     "HalfPlace",
     "HalfPrecision",
     "History",
+    "KeptGraphs",
+    "KeptSum",
     "Layer",
     "LayerSettings",
     "Layers",
@@ -111,6 +118,7 @@ __all__ = [
     "LossTargets",
     "Losses",
     "Missing",
+    "Mixing",
     "Mode",
     "Modes",
     "Movement",
@@ -127,7 +135,10 @@ __all__ = [
     "Padding",
     "Parameter",
     "ParameterGradient",
+    "Passage",
     "Penalty",
+    "PiledGradient",
+    "PiledGradients",
     "Plan",
     "Ranks",
     "RecurrentSetting",
@@ -140,6 +151,7 @@ __all__ = [
     "Saved",
     "Schedule",
     "Schedules",
+    "Seeds",
     "Signal",
     "Signals",
     "SoftmaxUse",

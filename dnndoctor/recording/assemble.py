@@ -12,11 +12,13 @@ from dnndoctor.recording import (
     construction,
     course,
     dataset,
+    dependence,
     domains,
     found,
     growth,
     loss,
     loss_inputs,
+    order,
     origins,
     planning,
     ranks,
@@ -86,6 +88,11 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Habits: planning.habits(rows),
         m.Penalty: planning.penalty(rows),
         m.History: planning.history(rows),
+        m.Dependence: dependence.dependence(rows),
+        m.KeptGraphs: order.kept_graphs(rows),
+        m.ClipOrder: order.clip_order(rows),
+        m.PiledGradients: order.piled_gradients(rows),
+        m.Seeds: order.seeds(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}
