@@ -19,6 +19,7 @@ from dnndoctor.measurements.dataset import (
     TokenPadding,
     Twins,
 )
+from dnndoctor.measurements.dependence import Dependence, FutureLeak, Mixing, Passage
 from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.domains import Domain, Domains, HalfPlace, HalfPrecision
 from dnndoctor.measurements.dropouts import LooseDropout, LooseDropouts
@@ -41,6 +42,7 @@ from dnndoctor.measurements.losses import Fed, Loss, Losses
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.measurements.numerics import Finiteness, NonFinite
 from dnndoctor.measurements.optimizers import Optimizer, Optimizers
+from dnndoctor.measurements.order import ClipOrder, KeptGraphs, KeptSum, PiledGradient, PiledGradients, Seeds
 from dnndoctor.measurements.padding import PaddedLayer, Padding, Timed
 from dnndoctor.measurements.planning import (
     Group,
@@ -77,12 +79,14 @@ __all__ = [
     "BuiltInForward",
     "Clearing",
     "Clearings",
+    "ClipOrder",
     "Clipping",
     "Construction",
     "CustomGradient",
     "CustomGradients",
     "DataScan",
     "DataTensor",
+    "Dependence",
     "Difference",
     "Domain",
     "Domains",
@@ -98,6 +102,7 @@ __all__ = [
     "FoundModel",
     "FoundOptimizer",
     "FrozenNorms",
+    "FutureLeak",
     "Gradients",
     "Group",
     "Groups",
@@ -105,6 +110,8 @@ __all__ = [
     "HalfPlace",
     "HalfPrecision",
     "History",
+    "KeptGraphs",
+    "KeptSum",
     "Layer",
     "LayerSettings",
     "Layers",
@@ -125,6 +132,7 @@ __all__ = [
     "Losses",
     "MethodRun",
     "Missing",
+    "Mixing",
     "Mode",
     "Modes",
     "Movement",
@@ -143,7 +151,10 @@ __all__ = [
     "Padding",
     "Parameter",
     "ParameterGradient",
+    "Passage",
     "Penalty",
+    "PiledGradient",
+    "PiledGradients",
     "Plan",
     "Ranks",
     "RecurrentSetting",
@@ -156,6 +167,7 @@ __all__ = [
     "Saved",
     "Schedule",
     "Schedules",
+    "Seeds",
     "Signal",
     "Signals",
     "SoftmaxUse",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dnndoctor.observe.accumulation import Accumulation
 from dnndoctor.observe.attention import AttentionLogits
 from dnndoctor.observe.built_in_forward import BuiltInForward
+from dnndoctor.observe.clip_order import ClipOrder
 from dnndoctor.observe.clipping import Clipping
 from dnndoctor.observe.custom_functions import CustomFunctions
 from dnndoctor.observe.domains import Domains
@@ -14,13 +15,17 @@ from dnndoctor.observe.functional_dropout import FunctionalDropout
 from dnndoctor.observe.groups import Groups
 from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.half_precision import HalfPrecision
+from dnndoctor.observe.kept_graphs import KeptGraphs
 from dnndoctor.observe.layer_settings import LayerSettings
 from dnndoctor.observe.loss_inputs import LossInputs
+from dnndoctor.observe.next_step import NextStep
 from dnndoctor.observe.padding import PaddingMasks
+from dnndoctor.observe.piled_gradients import PiledGradients
 from dnndoctor.observe.plan import Plan
 from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.ranks import Ranks
 from dnndoctor.observe.schedulers import Schedulers
+from dnndoctor.observe.seeds import Seeds
 from dnndoctor.observe.supervision import Supervision
 from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.window import Window
@@ -29,6 +34,7 @@ WINDOWS: tuple[type[Window], ...] = (
     Accumulation,
     AttentionLogits,
     BuiltInForward,
+    ClipOrder,
     Clipping,
     CustomFunctions,
     Domains,
@@ -38,13 +44,17 @@ WINDOWS: tuple[type[Window], ...] = (
     Habits,
     HalfPrecision,
     FunctionalDropout,
+    KeptGraphs,
     LayerSettings,
     LossInputs,
+    NextStep,
     PaddingMasks,
+    PiledGradients,
     Plan,
     Pretraining,
     Ranks,
     Schedulers,
+    Seeds,
     Supervision,
     Unregistered,
 )

@@ -12,6 +12,7 @@ from dnndoctor.recording import (
     construction,
     course,
     dataset,
+    dependence,
     domains,
     dropouts,
     experiments,
@@ -19,6 +20,7 @@ from dnndoctor.recording import (
     growth,
     loss,
     loss_inputs,
+    order,
     origins,
     planning,
     ranks,
@@ -93,6 +95,11 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Habits: planning.habits(rows),
         m.Penalty: planning.penalty(rows),
         m.History: planning.history(rows),
+        m.Dependence: dependence.dependence(rows),
+        m.KeptGraphs: order.kept_graphs(rows),
+        m.ClipOrder: order.clip_order(rows),
+        m.PiledGradients: order.piled_gradients(rows),
+        m.Seeds: order.seeds(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}
