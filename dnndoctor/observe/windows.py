@@ -9,6 +9,7 @@ from dnndoctor.observe.clipping import Clipping
 from dnndoctor.observe.custom_functions import CustomFunctions
 from dnndoctor.observe.domains import Domains
 from dnndoctor.observe.epochs import Epochs
+from dnndoctor.observe.evaluations import Evaluations
 from dnndoctor.observe.feeds import Feeds
 from dnndoctor.observe.functional_dropout import FunctionalDropout
 from dnndoctor.observe.groups import Groups
@@ -23,6 +24,7 @@ from dnndoctor.observe.ranks import Ranks
 from dnndoctor.observe.schedulers import Schedulers
 from dnndoctor.observe.supervision import Supervision
 from dnndoctor.observe.unregistered import Unregistered
+from dnndoctor.observe.waits import Waits
 from dnndoctor.observe.window import Window
 
 WINDOWS: tuple[type[Window], ...] = (
@@ -33,6 +35,7 @@ WINDOWS: tuple[type[Window], ...] = (
     CustomFunctions,
     Domains,
     Epochs,
+    Evaluations,
     Feeds,
     Groups,
     Habits,
@@ -47,4 +50,5 @@ WINDOWS: tuple[type[Window], ...] = (
     Schedulers,
     Supervision,
     Unregistered,
+    Waits,
 )

@@ -93,6 +93,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Habits: planning.habits(rows),
         m.Penalty: planning.penalty(rows),
         m.History: planning.history(rows),
+        m.Waits: planning.waits(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}
