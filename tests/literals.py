@@ -14,6 +14,7 @@ from dnndoctor.measurements import (
     Group,
     Groups,
     Habits,
+    History,
     Optimizer,
     OptimizerGroups,
     Optimizers,
@@ -65,6 +66,7 @@ def a_schedule(rates: Any = (), **changes: Any) -> Schedules:
 
 NO_SCHEDULE = Schedules(())
 NO_HABITS = Habits(lines=30)
+NO_HISTORY = History(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), np.zeros(0))
 
 
 def the_groups(

@@ -55,6 +55,7 @@ from dnndoctor.measurements.planning import (
     Saved,
     Schedule,
     Schedules,
+    Waits,
 )
 from dnndoctor.measurements.pretraining import Architecture, FrozenNorms, LearnedStatistics, Movement, Origins
 from dnndoctor.measurements.run import Run
@@ -181,6 +182,7 @@ __all__ = [
     "TrainingNoise",
     "Twins",
     "UnregisteredLayers",
+    "Waits",
     "WarmStart",
     "Weights",
     "Width",

@@ -141,22 +141,37 @@ class Habits:
     """What the user's files do, each with the first place, None where no line of theirs does.
 
     ``evaluates``: anything named for validation, a test or a metric; ``saves``: anything named for saving; ``logs``:
-    anything that prints, logs, plots or keeps; ``writes_rate``: groups or a scheduler are named; ``searches``: a grid
-    over settings. ``idle_rates``: variables that are changed like a rate and read by nothing; ``rate_attributes``:
-    rates written to an attribute of an optimizer that has none; ``wrong_keys``: to a key of its groups that no step
-    reads.
+    anything that prints, logs, plots or keeps; ``keeps_best``: anything named for the best or for stopping early;
+    ``writes_rate``: groups or a scheduler are named; ``searches``: a grid over settings.
+
+    ``idle_rates``: variables that are changed like a rate and read by nothing; ``rate_attributes``: rates written to
+    an attribute of an optimizer that has none; ``wrong_keys``: to a key of its groups that no step reads.
     """
 
     lines: int
     evaluates: Location | None = None
     saves: Location | None = None
     logs: Location | None = None
+    keeps_best: Location | None = None
     writes_rate: Location | None = None
     searches: Location | None = None
     saved: tuple[Saved, ...] = ()
     idle_rates: tuple[tuple[str, Location], ...] = ()
     rate_attributes: tuple[tuple[str, Location], ...] = ()
     wrong_keys: tuple[tuple[str, Location], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Values that the loop takes over from an accelerator: in how many steps, and the waiting's share of their time.
+
+    ``places``: the lines that do, the most frequent first.
+    """
+
+    steps: int
+    watched: int
+    share: float
+    places: tuple[Location, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,11 @@ _LOGS = re.compile(
     r"mlflow|writer?|plot\w*|echo|append|report\w*|display|history|losses|secho|csv|savefig)($|_)",
     re.IGNORECASE,
 )
+_KEEPS_BEST = re.compile(r"(^|_)(best\w*|patience|early\w*|earlystop\w*)($|_)", re.IGNORECASE)
 _SEARCHES = frozenset(("ParameterGrid", "GridSampler", "GridSearchCV", "grid_search"))
+
+
+_HABITS = {"evaluates": _EVALUATES, "saves": _SAVES, "logs": _LOGS, "keeps_best": _KEEPS_BEST}
 
 
 class Habits(Window):
@@ -46,6 +51,8 @@ class Habits(Window):
 
     def __init__(self, watch: Watch) -> None:
         super().__init__(watch)
+        # What was there before a script began is none of it; without a script it is all that there is.
+        self._before = frozenset(sys.modules) if watch.script else frozenset()
         self._files: list[str] = []
         self._read: dict[str, Any] | None = None
         self._attributes: dict[Location, str] = {}
@@ -64,11 +71,15 @@ class Habits(Window):
                 if _of_torch(holder) and not _property(holder, target.attr):
                     self._attributes[place] = ast.unparse(target)
 
+    def files(self) -> list[str]:
+        """The user's files, as ``relative`` names them."""
+        return files(self.watch.script, self._before)
+
     def facts(self) -> dict[str, Any] | None:
         """What the files say."""
         if not self.watch.step:
             return None
-        now = files(self.watch.script)
+        now = self.files()
         if self._read is None or now != self._files:
             self._files, self._read = now, read(now)
         return {**self._read, "rate_attributes": [[name, place] for place, name in self._attributes.items()]}
@@ -95,12 +106,19 @@ def _rate_attributes(file: str) -> list[tuple[ast.Assign, ast.Attribute]]:
 def read(names: list[str]) -> dict[str, Any]:
     """What the files do, each with the first place."""
     found: dict[str, Any] = {"files": len(names), "lines": 0, "evaluates": None, "saves": None, "logs": None}
-    found |= {"searches": None, "writes_rate": None, "saved": [], "idle_rates": [], "wrong_keys": []}
+    found |= {
+        "keeps_best": None,
+        "searches": None,
+        "writes_rate": None,
+        "saved": [],
+        "idle_rates": [],
+        "wrong_keys": [],
+    }
     for file in names:
         root = tree(file)
         found["lines"] += getattr(root.body[-1], "end_lineno", 0) if root.body else 0
         for word, node in _words(root):
-            for key, known in (("evaluates", _EVALUATES), ("saves", _SAVES), ("logs", _LOGS)):
+            for key, known in _HABITS.items():
                 if found[key] is None and known.search(word):
                     found[key] = _place(file, node)
             if found["writes_rate"] is None and word in ("param_groups", "lr_scheduler", "scheduler", "sched"):

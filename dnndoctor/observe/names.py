@@ -79,8 +79,10 @@ class Modules:
         # Held as one of these, a loss that is built anew in every step would live for ever.
         self.tops = [each for each in self.tops if next(each.parameters(), None) is not None]
         self._order = [each for each in self._order if each() is not None]
+        for each in roots:
+            if each not in self._built:
+                self.note(each, None)  # a copy: nobody saw it built
         living = self.living()
-        living += [each for each in roots if each not in self._built]
         inner = {id(child) for module in living for child in module.children()}
         self.tops = [module for module in living if id(module) not in inner]
         several = sum(any(True for _ in top.parameters()) for top in self.tops) > 1

@@ -336,10 +336,12 @@ def called(call: ast.Call) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def files(script: str) -> list[str]:
-    """The user's files that run: the script, and what it has imported."""
+def files(script: str, before: frozenset[str] = frozenset()) -> list[str]:
+    """The user's files that run: the script, and what it has imported; ``before``: modules that were there already."""
     paths = [absolute(script)] if script else []
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
+        if name in before:
+            continue
         path = getattr(module, "__file__", None)
         if isinstance(path, str) and path.endswith(".py") and is_user_file(path):
             paths.append(path)

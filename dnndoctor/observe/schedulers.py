@@ -12,8 +12,9 @@ import torch
 from torch.optim import lr_scheduler
 from torch.utils.weak import WeakIdKeyDictionary
 
+from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.plan import Plan, planned
-from dnndoctor.observe.reading import LoopAround, calls, calls_on, files, loops_running
+from dnndoctor.observe.reading import LoopAround, calls, calls_on, loops_running
 from dnndoctor.observe.source import caller, variable_names
 from dnndoctor.observe.window import Border, Window
 
@@ -197,7 +198,7 @@ class Schedulers(Window):
         if each.calls or each.call_location is not None or self.plan.framework is not None or not self.plan.loops:
             return False
         theirs = {(at.file, at.line) for one in self.watch.optimizers if (at := one.step_location) is not None}
-        names = files(self.watch.script)
+        names = next(one.files() for one in self.watch.windows.all if isinstance(one, Habits))
         return all((file, node.lineno) in theirs for file in names for node in calls(file, "step"))
 
     def _facts(self, each: SchedulerFacts) -> dict[str, Any]:

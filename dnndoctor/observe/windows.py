@@ -10,6 +10,7 @@ from dnndoctor.observe.clipping import Clipping
 from dnndoctor.observe.custom_functions import CustomFunctions
 from dnndoctor.observe.domains import Domains
 from dnndoctor.observe.epochs import Epochs
+from dnndoctor.observe.evaluations import Evaluations
 from dnndoctor.observe.feeds import Feeds
 from dnndoctor.observe.functional_dropout import FunctionalDropout
 from dnndoctor.observe.groups import Groups
@@ -28,6 +29,7 @@ from dnndoctor.observe.schedulers import Schedulers
 from dnndoctor.observe.seeds import Seeds
 from dnndoctor.observe.supervision import Supervision
 from dnndoctor.observe.unregistered import Unregistered
+from dnndoctor.observe.waits import Waits
 from dnndoctor.observe.window import Window
 
 WINDOWS: tuple[type[Window], ...] = (
@@ -39,6 +41,7 @@ WINDOWS: tuple[type[Window], ...] = (
     CustomFunctions,
     Domains,
     Epochs,
+    Evaluations,
     Feeds,
     Groups,
     Habits,
@@ -57,4 +60,5 @@ WINDOWS: tuple[type[Window], ...] = (
     Seeds,
     Supervision,
     Unregistered,
+    Waits,
 )

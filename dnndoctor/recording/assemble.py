@@ -100,6 +100,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.ClipOrder: order.clip_order(rows),
         m.PiledGradients: order.piled_gradients(rows),
         m.Seeds: order.seeds(rows),
+        m.Waits: planning.waits(rows),
     }
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in taken}

@@ -106,6 +106,7 @@ def habits(rows: Rows) -> m.Habits | Missing:
         evaluates=place(facts["evaluates"]),
         saves=place(facts["saves"]),
         logs=place(facts["logs"]),
+        keeps_best=place(facts["keeps_best"]),
         writes_rate=place(facts["writes_rate"]),
         searches=place(facts["searches"]),
         saved=tuple(
@@ -133,6 +134,16 @@ def penalty(rows: Rows) -> m.Penalty | Missing:
         if sums and not row["inputs"]:
             found.update(dict.fromkeys(row["parameters"], row["location"]))
     return m.Penalty(tuple(found), next(iter(found.values()), None)) if rows["operation"] else Missing(UNSEEN)
+
+
+def waits(rows: Rows) -> m.Waits | Missing:
+    """What is taken over from an accelerator."""
+    if rows.run.get("device") in (None, "cpu"):
+        return Missing("the model is trained on the CPU, where nothing waits for an accelerator")
+    facts = rows.facts("window", "name", "waits") or {"steps": 0, "seconds": 0.0, "places": []}
+    seconds = sum(r["compute_seconds"] for r in rows["step"])
+    places = tuple(at for _, where in facts["places"] if (at := place(where)) is not None)
+    return m.Waits(facts["steps"], len(rows["step"]), facts["seconds"] / seconds if seconds else 0.0, places)
 
 
 def history(rows: Rows) -> m.History:

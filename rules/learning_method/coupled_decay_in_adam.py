@@ -31,10 +31,14 @@ def coupled_decay_in_adam(groups: Groups, optimizers: Optimizers, *, least: floa
     kind = ("Adam", "NAdam", "RAdam", "Adamax")
     if not any(each.name in kind for each in optimizers.all):
         raise NotApplicable("no optimizer of Adam's kind with a coupled decay is used")
+    told = set()
     for held, optimizer in zip(groups.optimizers, optimizers.all, strict=False):
         decay = max((group.weight_decay for group in held.groups), default=0.0)
         if optimizer.name not in kind or decay <= least or held.decoupled or not held.library:
             continue
+        if optimizer.location in told:  # built anew for each trial
+            continue
+        told.add(optimizer.location)
         twin = WITH_A_TWIN.get(optimizer.name)
         code = f"torch.optim.{twin or optimizer.name}(model.parameters(), lr={optimizer.peak_rate:g}, weight_decay=0.01"
         yield Finding(

@@ -32,14 +32,16 @@ def decay_on_norm_and_bias(
     if all(group.weight_decay == 0 for each in groups.optimizers for group in each.groups):
         raise NotApplicable("no weight decay is used")
     kinds = {each.name: each.kind for each in weights.parameters}
+    told = set()
     for held, optimizer in zip(groups.optimizers, optimizers.all, strict=False):
         found = []
         for group in held.groups:
             small = [name for name in group.names if kinds.get(name) in ("norm", "bias")]
             if group.weight_decay >= least and len(small) < len(group.names):
                 found += small
-        if not any(kinds[name] == "norm" for name in found):
+        if not any(kinds[name] == "norm" for name in found) or optimizer.location in told:
             continue
+        told.add(optimizer.location)
         decay = max(group.weight_decay for group in held.groups)
         yield Finding(
             f"weight decay {decay:g} is applied to {len(found)} norm weights and biases: {listed(found)}",

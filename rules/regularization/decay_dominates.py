@@ -40,15 +40,16 @@ def decay_dominates(
     """
     if all(group.weight_decay == 0 for each in groups.optimizers for group in each.groups):
         raise NotApplicable("no weight decay is used")
-    measured = False
+    measured, told = False, set()
     for held, optimizer in zip(groups.optimizers, optimizers.all, strict=False):
         norms, ratios = np.asarray(held.decayed_norms), np.asarray(held.decay_ratios)
         if len(norms) < fewest or not np.isfinite(norms).all():
             continue
         measured = True
         ratio, left = float(np.median(ratios)), float(norms[-1] / norms[0]) if norms[0] > 0 else 1.0
-        if ratio <= times or left >= shrunk or (np.diff(norms) > 0).any():
+        if ratio <= times or left >= shrunk or (np.diff(norms) > 0).any() or optimizer.location in told:
             continue
+        told.add(optimizer.location)
         decay = max(group.weight_decay for group in held.groups)
         usual = 0.01 if held.decoupled else 1e-4
         yield Finding(
