@@ -169,8 +169,9 @@ def _facts(found: Found, watch: Watch) -> dict[str, Any]:
     facts["input"] = _of_input(main, known, truth, samples)
     whole = _combined([samples.columns[i].hashes for i in inputs])
     both = whole if truth is None else _combined([whole, truth.hashes])
+    told = ~twins.blanks([samples.columns[i] for i in inputs])
     facts["twins"] = {
-        **twins.duplicates(whole, known, both),
+        **twins.duplicates(whole[told], known[told] if known is not None else None, both[told]),
         "natural": not any(twins.chance_excluded(samples.columns[i]) for i in inputs),
     }
     if truth is not None and truth.scalar:
@@ -255,4 +256,7 @@ def _suspects(sets: list[Found], deadline: float) -> dict[str, Any]:
         return {"missing": "the time was up"}
     table, classes = main.values, truth[main.rows]
     named = classes >= 0  # what is negative is ignored by the loss
-    return {**suspects.suspects(table[named], classes[named], deadline), "location": found.location}
+    doubts = suspects.suspects(table[named], classes[named], deadline)
+    at = found.samples.positions[main.rows][named]
+    indices = [int(at[each]) for each in doubts.get("indices", ())]
+    return {**doubts, "indices": indices, "location": found.location}

@@ -68,7 +68,7 @@ def _comparable(training: Found, evaluation: Found) -> tuple[NDArray[np.uint64],
     one, other = training.samples.columns, evaluation.samples.columns
     if one[0].kind != other[0].kind or (one[0].shape or ()) != (other[0].shape or ()):
         return None
-    return one[0].hashes, other[0].hashes
+    return one[0].hashes, other[0].hashes[~twins.blanks(other[:1])]
 
 
 def _same_places(training: Found, evaluation: Found) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnndoctor.probes import tables
 from dnndoctor.probes.samples import Column
 
 RICH_WIDTH, RICH_VALUES = 32, 8
@@ -38,11 +39,22 @@ def chance_excluded(column: Column) -> bool:
     return widest >= 0.5 * different and inside > 1
 
 
+def blanks(columns: list[Column]) -> NDArray[np.bool_]:
+    """Samples [n] that are blank in every field: equal to each other, and of no interest as copies."""
+    found = np.ones(len(columns[0].hashes), bool)
+    for each in columns:
+        empty = each.rows[tables.blank(each.values)] if each.values.size else each.rows[:0]
+        found &= np.isin(each.hashes, each.hashes[empty])
+    return found
+
+
 def duplicates(inputs: Hashes, labels: NDArray[Any] | None, whole: Hashes) -> dict[str, Any]:
     """``extra``: samples that another one equals, all but one of each kind. ``times``: how often each occurs if all
     occur equally often, more than once. ``contradicting``: samples whose input occurs with another label too.
     ``balancing``: the copies even out the classes. ``first``: positions of the first pairs.
     """
+    if not len(whole):
+        return {"extra": 0, "times": 1, "contradicting": 0, "balancing": False, "first": []}
     distinct, first, back, counts = np.unique(whole, return_index=True, return_inverse=True, return_counts=True)
     extra = len(whole) - len(distinct)
     times = int(counts.min()) if counts.min() >= 2 and counts.max() - counts.min() <= 1 else 1

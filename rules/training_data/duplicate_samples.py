@@ -46,8 +46,7 @@ def duplicate_samples(scan: DataScan, *, share: float = 0.05, fewest: int = 100)
         drawn = each.repeatable is False  # an index gives another sample each time: with replacement, on purpose
         if twins is None or twins.natural or twins.balancing or drawn or each.scanned < fewest:
             continue
-        blank = max(each.odd.blank - 1, 0) if each.odd is not None else 0  # equal, and told of as blank
-        if twins.extra - blank <= share * each.scanned:
+        if twins.extra <= share * each.scanned:
             continue
         pairs = ", ".join(f"{b} as {a}" for a, b in twins.first[:3])
         whole = twins.times > 1

@@ -293,3 +293,15 @@ def test_a_look_at_the_batch_that_was_just_trained_on_is_no_evaluation(tmp_path:
             train([(x, y)], evaluate=[(x, y)])()
 
     assert scanned(examine(tmp_path, run)).overlaps == ()
+
+
+def test_blank_samples_are_no_copies_and_no_leak(tmp_path: Path) -> None:
+    x = torch.randn(300, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    x[::5] = 0.0
+    y = torch.zeros(300, dtype=torch.long)
+    sets = [loader(TensorDataset(part.flatten(1).clone(), y[: len(part)])) for part in (x[:200], x[200:])]
+    found = scanned(examine(tmp_path, train(sets[0], evaluate=sets[1], width=36)))
+    assert found.training is not None
+    assert found.training.twins is not None
+    assert found.training.twins.extra == 0
+    assert found.overlaps[0].shared == 0
