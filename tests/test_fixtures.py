@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.registry import practices
 from tests.bit_identity import assert_same_losses
 from tests.conftest import TIMEOUT
-from tests.fixture_scripts import BUDGET, HEALTHY, SICK, expected, loop, options
+from tests.fixture_scripts import BUDGET, FIXTURES, HEALTHY, SICK, expected, loop, options
 from tests.zygote import Zygote
 
 
@@ -22,6 +23,8 @@ def examine(script: Path, folder: Path, zygote: Zygote) -> dict[str, Any]:
     assert done.returncode in (0, 1), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["target"]["outcome"] == "examined", report["target"]["reason"]
+    assert [each["id"] for each in report["practices"]] == list(practices())
+    assert not [each for each in report["rules"] if each["state"] == "crashed"]
     if script.stem not in BUDGET:  # fifty bare steps of four seconds each would say nothing more
         aside = folder.with_name(f"{folder.name}-bare")
         aside.mkdir()
@@ -81,6 +84,20 @@ def test_healthy(script: Path, tmp_path: Path, zygote: Zygote) -> None:
 @pytest.mark.parametrize("script", [*HEALTHY, *SICK])
 def test_comments_name_the_loop(script: Path) -> None:
     assert set(loop(script)) == {"model", "optimizer", "loss", "family", "loader"}
+
+
+def test_every_practice_is_judged_somewhere(tmp_path: Path, zygote: Zygote) -> None:
+    """No practice is left unexamined in all of these, with every probe."""
+    judged: set[str] = set()
+    for script in ("digits_dropout", "digits_frozen_backbone"):
+        [path] = FIXTURES.glob(f"*/{script}.py")
+        folder = tmp_path / script
+        folder.mkdir()
+        shutil.copy(path, folder)
+        done = zygote.run("check", path.name, "--output-format", "json", "--html", "none", cwd=folder, timeout=TIMEOUT)
+        verdicts = {each["id"]: each["verdict"] for each in json.loads(done.stdout)["practices"]}
+        judged |= {each for each, verdict in verdicts.items() if verdict != "not-examined"}
+    assert judged == set(practices())
 
 
 def test_there_are_fixtures_of_both_kinds() -> None:
