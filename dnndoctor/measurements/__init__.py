@@ -2,7 +2,7 @@
 
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
 from dnndoctor.measurements.attention import Attention, AttentionSite
-from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
+from dnndoctor.measurements.construction import BuiltInForward, Construction, LooseTensors, UnregisteredLayers
 from dnndoctor.measurements.custom_gradients import CustomGradient, CustomGradients
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
 from dnndoctor.measurements.dataset import (
@@ -20,6 +20,7 @@ from dnndoctor.measurements.dataset import (
     Twins,
 )
 from dnndoctor.measurements.dependence import Dependence, FutureLeak, Mixing, Passage
+from dnndoctor.measurements.directions import Directions, DirectionsInUse
 from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.domains import Domain, Domains, HalfPlace, HalfPrecision
 from dnndoctor.measurements.dropouts import LooseDropout, LooseDropouts
@@ -89,6 +90,8 @@ __all__ = [
     "DataTensor",
     "Dependence",
     "Difference",
+    "Directions",
+    "DirectionsInUse",
     "Domain",
     "Domains",
     "Dropout",
@@ -126,6 +129,7 @@ __all__ = [
     "Loaders",
     "LooseDropout",
     "LooseDropouts",
+    "LooseTensors",
     "Loss",
     "LossInput",
     "LossInputs",

@@ -8,6 +8,7 @@ from dnndoctor.observe.built_in_forward import BuiltInForward
 from dnndoctor.observe.clip_order import ClipOrder
 from dnndoctor.observe.clipping import Clipping
 from dnndoctor.observe.custom_functions import CustomFunctions
+from dnndoctor.observe.directions import Directions
 from dnndoctor.observe.domains import Domains
 from dnndoctor.observe.epochs import Epochs
 from dnndoctor.observe.evaluations import Evaluations
@@ -18,6 +19,7 @@ from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.half_precision import HalfPrecision
 from dnndoctor.observe.kept_graphs import KeptGraphs
 from dnndoctor.observe.layer_settings import LayerSettings
+from dnndoctor.observe.loose_tensors import LooseTensors
 from dnndoctor.observe.loss_inputs import LossInputs
 from dnndoctor.observe.next_step import NextStep
 from dnndoctor.observe.padding import PaddingMasks
@@ -39,16 +41,19 @@ WINDOWS: tuple[type[Window], ...] = (
     ClipOrder,
     Clipping,
     CustomFunctions,
+    Directions,
     Domains,
     Epochs,
     Evaluations,
     Feeds,
+    FunctionalDropout,
     Groups,
     Habits,
     HalfPrecision,
     FunctionalDropout,
     KeptGraphs,
     LayerSettings,
+    LooseTensors,
     LossInputs,
     NextStep,
     PaddingMasks,
