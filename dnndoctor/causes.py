@@ -71,9 +71,11 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         "DAT111",
         "DAT108",
         "LOP101",
+        "OPT105",
+        "LRN105",
     ),
     "LRN103": ("DAT110", "INI102", "LOP101"),
-    "LRN108": ("LRN101", "LRN102", "LRN104", "GRD104", "REG107", "LOP101", "DAT111"),
+    "LRN108": ("LRN101", "LRN102", "LRN104", "LRN105", "OPT105", "GRD104", "REG107", "LOP101", "DAT111"),
     "LRN109": ("INI102", "ACT102", "GRD101", "DAT110"),
     # outcomes
     "CAP101": (

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
-from dnndoctor.measurements import Gradients, LearningRateSweep, Losses, Optimizer, Optimizers, Steps, Weights
+from dnndoctor.measurements import Gradients, LearningRateSweep, Losses, Optimizer, Optimizers, Plan, Steps, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_rate.sweep_reading import own_progress
 
@@ -21,6 +21,7 @@ def odd_hyper_parameters(
     sweep: LearningRateSweep | None,
     steps: Steps | None,
     losses: Losses | None,
+    plan: Plan | None,
     *,
     heavy: float = 0.995,
     large_eps: float = 1e-3,
@@ -30,9 +31,9 @@ def odd_hyper_parameters(
     """A setting of the optimizer is far from what it is made for, and it shows.
 
     What it measures
-        Momentum, betas and epsilon, with the symptom of each: a loss that does not fall under a momentum near one; an
-        epsilon above the size of most gradients, where another rate does better; betas in the wrong order; a loss that
-        is maximized.
+        Momentum, betas and epsilon, with the symptom of each: a momentum near one under which the loss does not fall,
+        or that averages over more steps than the run has; an epsilon above the size of most gradients, where another
+        rate does better; betas in the wrong order; a loss that is maximized.
 
     Why it matters
         Momentum near one averages over hundreds of steps and multiplies the rate by as much. An epsilon above the
@@ -63,8 +64,8 @@ def odd_hyper_parameters(
         elif beta1 > beta2 and beta1 >= 0.9:
             message = f"beta1 {beta1:g} is larger than beta2 {beta2:g}: they are swapped"
             yield _odd(each, "beta1", beta1, 0.9, message, f"betas=({beta2:g}, {beta1:g})")
-        elif momentum >= heavy and (_rose(steps, risen) or _lags(sweep, each, lost)):
-            message = f"momentum {momentum:g} averages over {1 / max(1 - momentum, 1e-6):.0f} steps, and the loss lags"
+        elif momentum >= heavy and (symptom := _of_momentum(momentum, each, steps, sweep, plan, risen, lost)):
+            message = f"momentum {momentum:g} averages over {1 / max(1 - momentum, 1e-6):.0f} steps, and {symptom}"
             usual = "momentum=0.9" if "momentum" in settings else f"betas=(0.9, {beta2:g})"
             yield _odd(each, "momentum", momentum, 0.9, message, usual)
         elif settings.get("eps", 0.0) >= large_eps and _lags(sweep, each, lost):
@@ -82,6 +83,23 @@ def odd_hyper_parameters(
 def _odd(each: Optimizer, name: str, value: float, usual: float, message: str, code: str) -> Finding:
     fix = Fix("take the usual value", f"{each.name} then steps as it is made to.", code)
     return Finding(message, each.location, each.name, (Evidence(name, value, usual),), fix)
+
+
+def _of_momentum(
+    momentum: float,
+    each: Optimizer,
+    steps: Steps | None,
+    sweep: LearningRateSweep | None,
+    plan: Plan | None,
+    risen: float,
+    lost: float,
+) -> str:
+    """What shows that a momentum is too heavy, or nothing."""
+    if _rose(steps, risen) or _lags(sweep, each, lost):
+        return "the loss lags"
+    long = plan is not None and plan.steps is not None and plan.steps * (1 - momentum) < 1
+    # What has become of the first gradients is never forgotten, at so many times the rate.
+    return "the whole run is shorter" if long and each.peak_rate > 1 - momentum else ""
 
 
 def _named(losses: Losses | None) -> str:

@@ -10,7 +10,7 @@ from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LearningRateSweep, Loss, Losses, Steps
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_method.odd_hyper_parameters import odd_hyper_parameters as rule
-from tests.literals import a_parameter, an_optimizer, judged, updates, weights_of
+from tests.literals import a_parameter, a_plan, an_optimizer, judged, updates, weights_of
 from tests.rules.learning_rate.conftest import make_sweep
 
 MODEL = weights_of(a_parameter())
@@ -54,6 +54,20 @@ def test_or_trials_that_do_better(sweep: Callable[..., LearningRateSweep]) -> No
     heavy = with_settings(momentum=0.999)
     assert judged(rule, heavy, MODEL, course(1.0), sweep(0.001, 2.2)).state is State.FINDING
     assert judged(rule, heavy, MODEL, course(1.0), sweep(0.1, 0.3)).state is State.PASS
+
+
+@pytest.mark.parametrize(
+    ("momentum", "epochs", "rate", "state"),
+    [
+        (0.999, 20, 0.05, State.FINDING),
+        (0.999, 30, 0.05, State.PASS),
+        (0.999, 20, 0.0005, State.PASS),
+        (0.99, 2, 0.05, State.PASS),
+    ],
+)
+def test_or_a_run_shorter_than_its_memory(momentum: float, epochs: int, rate: float, state: State) -> None:
+    heavy = an_optimizer("SGD", rate, settings={"momentum": momentum})
+    assert judged(rule, heavy, MODEL, course(1.0), a_plan(epochs)).state is state
 
 
 def test_a_large_epsilon_needs_small_gradients_and_a_better_rate(sweep: Callable[..., LearningRateSweep]) -> None:
