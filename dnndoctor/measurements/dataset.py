@@ -164,6 +164,7 @@ class SuspectLabels:
     """
 
     samples: int = 0
+    features: int = 0
     share: float = 0.0
     sure_share: float = 0.0
     beyond_chance: float = 0.0

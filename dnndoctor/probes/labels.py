@@ -118,8 +118,10 @@ def padding(values: Array) -> dict[str, Any]:
         run = np.argmin(filler[:, ::-1], axis=1)
         run[filler.all(axis=1)] = values.shape[1]
         inside = int(filler.sum() - run.sum())
-        if run.sum() > most["share"] * values.size and inside <= 0.01 * filler.sum():
-            empty = int((run == values.shape[1]).sum())
+        empty = int((run == values.shape[1]).sum())
+        # Rows of one value beside rows without it are no padding: the first word of all samples of a batch, say.
+        partly = int(((run > 0) & (run < values.shape[1])).sum())
+        if run.sum() > most["share"] * values.size and inside <= 0.01 * filler.sum() and partly > empty:
             lengths = len(np.unique(values.shape[1] - run))
             most = {"share": float(run.sum() / values.size), "value": float(value), "empty": empty, "lengths": lengths}
     return most

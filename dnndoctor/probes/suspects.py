@@ -48,6 +48,7 @@ def suspects(inputs: Array, labels: Array, deadline: float) -> dict[str, Any]:
     doubted = (vote != classes) & (support >= 0.7)
     facts: dict[str, Any] = {
         "samples": len(chosen),
+        "features": table.shape[1],
         "share": float(doubted.mean()),
         "sure_share": 0.0,
         "beyond_chance": _beyond_chance(vote, classes),

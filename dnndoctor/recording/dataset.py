@@ -112,9 +112,10 @@ def _loss_targets(rows: Rows, graph: Graph, listed: list[Row]) -> tuple[m.LossTa
     found = []
     for facts in listed:
         name = facts["name"].removeprefix("target of ")
-        node = next((n for n in graph.losses() if n.name == name), None)
-        if node is None:
-            continue
+        nodes = [n for n in graph.losses() if n.name == name]
+        if len({n.row["location"] for n in nodes}) != 1:
+            continue  # several losses of one kind: which of them these targets are of is not told
+        node = nodes[0]
         row, attributes = node.row, node.row["attributes"]
         shape = row["input_shape"]
         behind = {each.name for each in graph.after(node)}

@@ -8,7 +8,9 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 
 @rule("DAT108", Severity.ERROR, practice="training-data")
-def label_out_of_range(scan: DataScan, *, lowest: float = -0.5, highest: float = 1.5) -> Iterator[Finding]:
+def label_out_of_range(
+    scan: DataScan, *, lowest: float = -0.5, highest: float = 1.5, rare: float = 0.05
+) -> Iterator[Finding]:
     """A label lies outside of what the loss knows: no such class, or no probability.
 
     What it measures
@@ -30,6 +32,7 @@ def label_out_of_range(scan: DataScan, *, lowest: float = -0.5, highest: float =
         PyTorch, torch.nn.CrossEntropyLoss: class indices in the range [0, C); torch.nn.BCELoss: targets in [0, 1].
         lowest: -0.5, this project's choice: soft labels on purpose lie closer to 0.
         highest: 1.5, Salimans et al. 2016, Improved Techniques for Training GANs: soft labels, up to 1.2 in use.
+        rare: 0.05, this project's choice: share of labels that the watched steps may not have met.
     """
     losses = [each for each in scan.loss_targets if each.classes > 1 or each.function in BINARY]
     if not losses:
@@ -38,9 +41,9 @@ def label_out_of_range(scan: DataScan, *, lowest: float = -0.5, highest: float =
         raise NotExamined("no target of the loss was seen")
     for each in losses:
         if each.classes > 1 and each.kind != "float":
-            yield from _indices(each, scan)
+            yield from _indices(each, scan, rare)
         elif each.function in BINARY and not each.weighted:
-            values = {value for value, _ in each.values} | set(_labels(each, scan))
+            values = {value for value, _ in each.values}
             if min(values) < lowest or max(values) > highest:
                 yield Finding(
                     f"targets of {each.function} run from {min(values):g} to {max(values):g}, outside of 0 to 1",
@@ -54,15 +57,17 @@ def label_out_of_range(scan: DataScan, *, lowest: float = -0.5, highest: float =
                 )
 
 
-def _labels(loss: LossTargets, scan: DataScan) -> list[float]:
-    """All labels of the training set, if the loss is given them as they are."""
+def _labels(loss: LossTargets, scan: DataScan, rare: float) -> list[float]:
+    """All labels of the training set, if the loss is given them as they are: all but rare ones were met."""
     targets = scan.training.targets if scan.training else None
-    labels = [value for value, _ in targets.classes] if targets else []
-    return labels if {value for value, _ in loss.values} <= set(labels) else []
+    counts = dict(targets.classes) if targets else {}
+    met = {value for value, _ in loss.values}
+    unmet = sum(count for value, count in counts.items() if value not in met)
+    return list(counts) if met <= counts.keys() and unmet <= rare * sum(counts.values()) else []
 
 
-def _indices(loss: LossTargets, scan: DataScan) -> Iterator[Finding]:
-    known = {value for value, _ in loss.values} | set(_labels(loss, scan))
+def _indices(loss: LossTargets, scan: DataScan, rare: float) -> Iterator[Finding]:
+    known = {value for value, _ in loss.values} | set(_labels(loss, scan, rare))
     wrong = sorted(value for value in known if not 0 <= value < loss.classes and value != loss.ignored)
     if wrong:
         yield Finding(

@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler, TensorDataset
 
 from dnndoctor.measurements import DataScan
+from dnndoctor.probes.labels import padding
 from dnndoctor.probes.samples import Samples, of_dataset
 from dnndoctor.recording.assemble import assemble
 from tests.observe.watching import Examination, examine
@@ -305,3 +306,30 @@ def test_blank_samples_are_no_copies_and_no_leak(tmp_path: Path) -> None:
     assert found.training.twins is not None
     assert found.training.twins.extra == 0
     assert found.overlaps[0].shared == 0
+
+
+def test_padding_ends_sequences_and_a_first_row_of_one_word_is_none() -> None:
+    draw = np.random.default_rng(0)
+    words = draw.integers(1, 30, (80, 12))
+    words[::8] = 0  # the beginning, of all samples of a batch
+    assert padding(words)["empty"] == 0
+    for row, length in zip(words, draw.integers(2, 12, 80), strict=True):
+        row[length:] = 0
+    found = padding(words)
+    assert (found["value"], found["empty"]) == (0.0, 10)
+    assert 0.4 < found["share"] < 0.6
+
+
+def test_losses_of_one_kind_in_several_places_are_not_told_apart(tmp_path: Path) -> None:
+    def run() -> None:
+        model = nn.Sequential(nn.Linear(WIDTH, 8), nn.Tanh(), nn.Linear(8, 14))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        for x, y in loader(TensorDataset(X, Y)):
+            out = model(x)
+            loss = nn.functional.cross_entropy(out[:, :2], y)
+            loss = loss + nn.functional.cross_entropy(out[:, 2:], y + 10)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    assert scanned(examine(tmp_path, run)).loss_targets == ()

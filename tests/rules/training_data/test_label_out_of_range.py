@@ -56,3 +56,8 @@ def test_regression_has_no_classes() -> None:
     distance = loss_targets(function="mse_loss", classes=0, kind="float", values=((12.0, 1),))
     assert judge(label_out_of_range, scan(loss_targets=(distance,))).state is State.NOT_APPLICABLE
     assert judge(label_out_of_range, scan(loss_targets=(loss_targets(classes=3),))).state is State.NOT_EXAMINED
+
+
+def test_labels_of_which_many_were_not_met_are_another_losses() -> None:
+    other = scan(samples(targets=labels(90, 90, 90)), loss_targets=(loss_targets(40, 40),))
+    assert judge(label_out_of_range, other).state is State.PASS

@@ -35,11 +35,21 @@ def test_a_fifth_of_wrong_labels_is_found() -> None:
 
 def test_a_tenth_is_tolerated() -> None:
     assert of(share=0.1).state is State.PASS
-    assert of(share=0.12, sure_share=0.12).state is State.FINDING
+    assert of(share=0.13, sure_share=0.13).state is State.FINDING
 
 
 def test_classes_that_overlap_are_hard_and_not_wrong() -> None:
     assert of(sure_share=0.13).state is State.PASS
+
+
+def test_few_samples_of_many_features_need_more_agreement() -> None:
+    assert of(features=256, samples=900, agreement=0.94).state is State.NOT_EXAMINED
+    assert of(features=256, samples=900).state is State.FINDING
+
+
+def test_a_share_among_few_sure_ones_is_uncertain() -> None:
+    assert of(samples=200, share=0.14, sure_share=0.14).state is State.PASS
+    assert of(samples=1000, share=0.14, sure_share=0.14).state is State.FINDING
 
 
 @pytest.mark.parametrize("changes", [{"agreement": 0.85}, {"share": 0.47, "sure_share": 0.5}, {"beyond_chance": 0.1}])
