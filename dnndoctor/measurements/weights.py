@@ -23,6 +23,7 @@ class Parameter:
     ``stepped_next``: the index of the optimizer that stepped next after a parameter in no optimizer got its first
     gradient, None if that was not seen; ``stepped_next_at``: where that one was built.
     ``sparse``: row-sparse gradients (embedding rows). ``drawn``: its statistics before the first step were taken.
+    ``idle_optimizer_at``: where an optimizer was built that holds it and made no step.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Parameter:
     cut_by: str | None = None
     cut_at: Location | None = None
     drawn: bool = True
+    idle_optimizer_at: Location | None = None
 
     @property
     def size(self) -> int:

@@ -114,9 +114,11 @@ def parameter_rows(watch: Watch) -> list[dict[str, Any]]:
     """All parameters of all models, in the order of ``named_parameters``."""
     holders = {i: (each.index, each.rate()) for each in watch.optimizers for i in each.held | each.now()}
     named = list(watch.modules.named_parameters())
+    idle = _idle(watch)
     rows = []
     for number, one in enumerate(named):
         rows.append(_row(watch, number, one, holders.get(id(one[3]))))
+        rows[-1]["facts"]["idle_optimizer_at"] = idle.get(id(one[3]))
     known = {id(p) for _, _, _, p in named}
     for each in watch.optimizers:
         for parameter in each.parameters():
@@ -126,6 +128,13 @@ def parameter_rows(watch: Watch) -> list[dict[str, Any]]:
                 item = (name, name, nn.Module(), parameter)
                 rows.append(_row(watch, len(rows), item, holders.get(id(parameter))))
     return rows
+
+
+def _idle(watch: Watch) -> dict[int, Location | None]:
+    """The parameters, by id, that an optimizer holds which was built and has not made a step; where it was built."""
+    stepped = {id(each.optimizer) for each in watch.optimizers}
+    waiting = [(each, place) for each, place in watch.optimizer_built.items() if id(each) not in stepped]
+    return {id(p): place for each, place in waiting for group in each.param_groups for p in group["params"]}
 
 
 def _row(

@@ -177,7 +177,8 @@ def weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
         blind = place(facts.get("no_grad_at")) if not facts["used"] else None
         if blind is not None:
             facts = {**facts, "used": True}
-        facts = {**facts, "stepped_next_at": place(facts.get("stepped_next_at"))}
+        for key in ("stepped_next_at", "idle_optimizer_at"):
+            facts = {**facts, key: place(facts.get(key))}
         keep = {k: v for k, v in facts.items() if k in m.Parameter.__dataclass_fields__}
         found.append(
             m.Parameter(

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
-from dnndoctor.measurements import Construction, Optimizer, Optimizers, Parameter, Weights
+from dnndoctor.measurements import Construction, Optimizer, Optimizers, Parameter, Run, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_method.places import branch
 from dnndoctor.rules.naming import listed
@@ -10,14 +10,21 @@ from dnndoctor.rules.naming import listed
 
 @rule("OPT102", Severity.ERROR, practice="learning-method")
 def parameters_not_optimised(
-    weights: Weights, optimizers: Optimizers, construction: Construction | None, *, tolerated: int = 0
+    weights: Weights,
+    optimizers: Optimizers,
+    construction: Construction | None,
+    run: Run | None,
+    *,
+    tolerated: int = 0,
+    patience: int = 30,
 ) -> Iterator[Finding]:
-    """Trainable parameters get a gradient at every step, but no optimizer holds them.
+    """Trainable parameters get a gradient at every step, but no optimizer changes them.
 
     What it measures
         Which parameters the optimizers hold, and which the loss reaches: a gradient other than zero was seen in
         a parameter that requires one, was used, and is in no optimizer's groups. All are reported in one finding.
-        Layers in plain lists, and layers that a forward pass builds, have rules of their own.
+        An optimizer that holds such parameters and never steps is named as well. Layers in plain lists, and layers that
+        a forward pass builds, have rules of their own.
 
     Why it matters
         They keep their random start for the whole run. The rest of the network learns around frozen noise.
@@ -32,6 +39,7 @@ def parameters_not_optimised(
 
     References
         PyTorch documentation, torch.optim, "Constructing it": an optimizer updates the parameters given, no others.
+        patience: 30, this project's choice: steps of the others before an optimizer counts as never stepped.
         tolerated: 0, PyTorch documentation, torch.optim: a single parameter left out stays as it was.
     """
     left_out = [
@@ -40,8 +48,9 @@ def parameters_not_optimised(
         if each.trainable and each.used and each.received_gradient and each.optimizer is None
         if construction is None or not construction.explains(each.name, each.location)
     ]
+    yield from _idle([each for each in left_out if each.idle_optimizer_at], optimizers, run, patience)
     for loaded in (False, True):
-        group = [each for each in left_out if each.loaded is loaded]
+        group = [each for each in left_out if each.loaded is loaded and not each.idle_optimizer_at]
         if len(group) <= tolerated:
             continue
         entries, modules = sum(each.size for each in group), list(dict.fromkeys(branch(each.module) for each in group))
@@ -56,6 +65,27 @@ def parameters_not_optimised(
             evidence=(Evidence("parameters in no optimizer", len(group), 0), Evidence("entries", entries, 0)),
             fix=_freeze(modules) if loaded else _include(held, modules, entries),
             severity=Severity.INFO if loaded else Severity.ERROR,
+        )
+
+
+def _idle(group: list[Parameter], optimizers: Optimizers, run: Run | None, patience: int) -> Iterator[Finding]:
+    """Adversarial networks take turns, and one may wait for long."""
+    if not group or optimizers.main.steps < patience or (run is not None and run.family == "gan"):
+        return
+    for place in dict.fromkeys(each.idle_optimizer_at for each in group):
+        held = [each for each in group if each.idle_optimizer_at == place]
+        entries = sum(each.size for each in held)
+        yield Finding(
+            f"the optimizer of {len(held)} parameters with {entries} entries never steps, though they get gradients: "
+            f"{listed([each.name for each in held])}",
+            location=place,
+            subject=held[0].name,
+            evidence=(Evidence("steps of this optimizer", 0, optimizers.main.steps),),
+            fix=Fix(
+                "step this optimizer as well",
+                f"Lets {entries} entries learn that now stay at their random start.",
+                "optimizer.step()  # beside the other one's, after backward",
+            ),
         )
 
 

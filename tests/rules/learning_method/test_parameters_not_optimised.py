@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Optimizer, Optimizers, Weights
+from dnndoctor.measurements import Optimizer, Optimizers, Run, Weights
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_method.parameters_not_optimised import parameters_not_optimised
 
@@ -80,3 +80,22 @@ def test_one_that_was_built_anew_is_named_at_its_own_line(weights: Make) -> None
     late = Location("train.py", 47)
     [found] = judge(weights(second={"optimizer": None, "stepped_next": 0, "stepped_next_at": late}), TWO).findings
     assert found.location == late
+
+
+IDLE = {"optimizer": None, "idle_optimizer_at": Location("train.py", 21)}
+
+
+def test_an_optimizer_that_holds_them_and_never_steps_is_named(weights: Make) -> None:
+    [found] = judge(weights(second=IDLE), ADAM).findings
+    assert found.location == Location("train.py", 21)
+    assert found.message.startswith("the optimizer of 2 parameters with 40 entries never steps")
+
+
+@pytest.mark.parametrize("steps", [29, 30])
+def test_an_optimizer_may_take_its_time(steps: int, weights: Make) -> None:
+    adam = Optimizers((Optimizer("Adam", Location("train.py", 20), (0.001,), 0.001, steps=steps),))
+    assert bool(judge(weights(second=IDLE), adam).findings) is (steps == 30)
+
+
+def test_adversarial_networks_take_turns(weights: Make) -> None:
+    assert judge(weights(second=IDLE), ADAM, Run("cpu", None, 50, family="gan")).state is State.PASS
