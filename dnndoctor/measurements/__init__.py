@@ -20,6 +20,7 @@ from dnndoctor.measurements.dataset import (
     Twins,
 )
 from dnndoctor.measurements.dependence import Dependence, FutureLeak, Mixing, Passage
+from dnndoctor.measurements.directions import Directions, DirectionsInUse
 from dnndoctor.measurements.distributed import Ranks
 from dnndoctor.measurements.domains import Domain, Domains, HalfPlace, HalfPrecision
 from dnndoctor.measurements.dropouts import LooseDropout, LooseDropouts
@@ -89,6 +90,8 @@ __all__ = [
     "DataTensor",
     "Dependence",
     "Difference",
+    "Directions",
+    "DirectionsInUse",
     "Domain",
     "Domains",
     "Dropout",

@@ -8,6 +8,7 @@ from dnndoctor.observe.built_in_forward import BuiltInForward
 from dnndoctor.observe.clip_order import ClipOrder
 from dnndoctor.observe.clipping import Clipping
 from dnndoctor.observe.custom_functions import CustomFunctions
+from dnndoctor.observe.directions import Directions
 from dnndoctor.observe.domains import Domains
 from dnndoctor.observe.epochs import Epochs
 from dnndoctor.observe.evaluations import Evaluations
@@ -39,10 +40,12 @@ WINDOWS: tuple[type[Window], ...] = (
     ClipOrder,
     Clipping,
     CustomFunctions,
+    Directions,
     Domains,
     Epochs,
     Evaluations,
     Feeds,
+    FunctionalDropout,
     Groups,
     Habits,
     HalfPrecision,
