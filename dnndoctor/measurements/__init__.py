@@ -2,7 +2,7 @@
 
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
 from dnndoctor.measurements.attention import Attention, AttentionSite
-from dnndoctor.measurements.construction import BuiltInForward, Construction, UnregisteredLayers
+from dnndoctor.measurements.construction import BuiltInForward, Construction, LooseTensors, UnregisteredLayers
 from dnndoctor.measurements.custom_gradients import CustomGradient, CustomGradients
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
 from dnndoctor.measurements.dataset import (
@@ -129,6 +129,7 @@ __all__ = [
     "Loaders",
     "LooseDropout",
     "LooseDropouts",
+    "LooseTensors",
     "Loss",
     "LossInput",
     "LossInputs",

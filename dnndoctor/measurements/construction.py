@@ -45,11 +45,27 @@ class BuiltInForward:
 
 
 @dataclass(frozen=True, slots=True)
+class LooseTensors:
+    """Tensors that get a gradient, that a module holds as a plain attribute, and that no optimizer holds.
+
+    ``holder`` is the class of the module, ``attribute`` the name; ``container`` the class of the list or dict with the
+    ``count`` tensors in it, "" where the attribute is the tensor itself. ``location``: the line that assigns it.
+    """
+
+    holder: str
+    attribute: str
+    container: str
+    location: Location | None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Construction:
-    """What the watch saw of both kinds."""
+    """What the watch saw of all kinds."""
 
     unregistered: tuple[UnregisteredLayers, ...] = ()
     built_in_forward: tuple[BuiltInForward, ...] = ()
+    loose: tuple[LooseTensors, ...] = ()
 
     def explains(self, parameter: str, built: Location | None) -> bool:
         """Whether one of these is why no optimizer holds the parameter that was built there."""

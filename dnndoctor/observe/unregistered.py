@@ -50,7 +50,7 @@ class Unregistered(Window):
         modules = self.watch.modules
         key = (type(holder).__name__, attribute)
         if key not in self._found:
-            place = _assigned(type(holder), attribute) or modules.location(module)
+            place = assigned(type(holder), attribute) or modules.location(module)
             self._found[key] = {
                 "holder": type(holder).__name__,
                 "attribute": attribute,
@@ -86,7 +86,7 @@ def _inside(value: Any, depth: int = 0) -> Iterator[Any]:
                 yield from _inside(each, depth + 1)
 
 
-def _assigned(cls: type, attribute: str) -> Location | None:
+def assigned(cls: type, attribute: str) -> Location | None:
     """Where a class of the user's sets ``self.attribute`` first."""
     for each in cls.__mro__:
         if each is object or not is_user_class(each):

@@ -19,6 +19,7 @@ from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.half_precision import HalfPrecision
 from dnndoctor.observe.kept_graphs import KeptGraphs
 from dnndoctor.observe.layer_settings import LayerSettings
+from dnndoctor.observe.loose_tensors import LooseTensors
 from dnndoctor.observe.loss_inputs import LossInputs
 from dnndoctor.observe.next_step import NextStep
 from dnndoctor.observe.padding import PaddingMasks
@@ -52,6 +53,7 @@ WINDOWS: tuple[type[Window], ...] = (
     FunctionalDropout,
     KeptGraphs,
     LayerSettings,
+    LooseTensors,
     LossInputs,
     NextStep,
     PaddingMasks,

@@ -9,11 +9,12 @@ from dnndoctor.recording.reader import Row, Rows, place
 
 
 def construction(rows: Rows) -> m.Construction | Missing:
-    """Unregistered layers and layers that are built in a forward pass."""
+    """Unregistered layers and tensors, and layers that are built in a forward pass."""
     if not rows["operation"]:
         return Missing("no forward pass was watched")
     containers = (rows.facts("window", "name", "unregistered") or {}).get("containers", [])
     lines = (rows.facts("window", "name", "built-in-forward") or {}).get("lines", [])
+    loose = (rows.facts("window", "name", "loose-tensors") or {}).get("attributes", [])
     parameters = {row["name"]: row for row in rows["parameter"]}
     return m.Construction(
         tuple(_unregistered(each, parameters) for each in containers),
@@ -30,6 +31,7 @@ def construction(rows: Rows) -> m.Construction | Missing:
             )
             for each in lines
         ),
+        tuple(m.LooseTensors(**{**each, "location": place(each["location"])}) for each in loose),
     )
 
 

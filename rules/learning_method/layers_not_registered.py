@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
-from dnndoctor.measurements import Construction, UnregisteredLayers
+from dnndoctor.measurements import Construction, LooseTensors, UnregisteredLayers
 from dnndoctor.rule import rule
 from dnndoctor.rules.naming import listed
 
@@ -10,19 +10,20 @@ LISTS = ("list", "tuple")
 
 @rule("OPT108", Severity.ERROR, practice="learning-method")
 def layers_not_registered(construction: Construction, *, tolerated: int = 0) -> Iterator[Finding]:
-    """A model keeps layers in a plain list or dict, where ``model.parameters()`` does not find them.
+    """A model keeps layers or weights in plain attributes, where ``model.parameters()`` does not find them.
 
     What it measures
         Layers that a module calls in its forward pass, that stand in a list, tuple or dict of it, and that are not
         among its submodules; and of their parameters those that get a gradient while no optimizer holds them. Layers
-        that the optimizer was given in another way, and frozen ones, are left out.
+        that the optimizer was given in another way, and frozen ones, are left out. And tensors with a gradient that a
+        module holds as a plain attribute.
 
     Why it matters
         The optimizer was made from ``model.parameters()``, so that these layers keep their random start. They are not
         moved by ``model.to(device)``, not switched by ``model.eval()`` and not saved with ``state_dict`` either.
 
     How to fix it
-        Keep them in ``nn.ModuleList`` or ``nn.ModuleDict``.
+        Keep layers in ``nn.ModuleList`` or ``nn.ModuleDict``, and make a tensor an ``nn.Parameter``.
 
     When to ignore it
         The list hides a network on purpose, and something else trains it.
@@ -34,6 +35,8 @@ def layers_not_registered(construction: Construction, *, tolerated: int = 0) -> 
     for each in construction.unregistered:
         if len(each.left_out) > tolerated:
             yield _finding(each)
+    for tensor in construction.loose:
+        yield _tensor(tensor)
 
 
 def _finding(each: UnregisteredLayers) -> Finding:
@@ -52,5 +55,22 @@ def _finding(each: UnregisteredLayers) -> Finding:
             f"make self.{each.attribute} an nn.{better}",
             f"Its {layers} are then trained, moved, saved and switched to evaluation with the model.",
             f"self.{each.attribute} = nn.{better}({'[...]' if better == 'ModuleList' else '{...}'})",
+        ),
+    )
+
+
+def _tensor(each: LooseTensors) -> Finding:
+    better = {"": "Parameter", "dict": "ParameterDict"}.get(each.container, "ParameterList")
+    what = f"{each.count} trainable tensors in a plain {each.container}" if each.container else "a trainable tensor"
+    return Finding(
+        f"{each.holder} keeps {what}, self.{each.attribute}, which is no parameter of it: it gets a gradient, but no "
+        "optimizer holds it",
+        location=each.location,
+        subject=f"{each.holder}.{each.attribute}",
+        evidence=(Evidence("tensors in no optimizer", each.count, 0),),
+        fix=Fix(
+            f"make self.{each.attribute} an nn.{better}",
+            f"The {each.count} tensors are then trained, moved and saved with the model.",
+            f"self.{each.attribute} = nn.{better}(...)",
         ),
     )

@@ -150,3 +150,54 @@ def test_lazy_layers_are_not_built_in_a_pass(tmp_path: Path) -> None:
         return model
 
     assert not construction(tmp_path, lambda: fit(lazy)).built_in_forward
+
+
+class Plain(nn.Module):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+        self.w = torch.ones(4, requires_grad=kind != "constant")
+        self.more = [nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(4))]
+        if kind == "registered":
+            self.w = nn.Parameter(self.w.detach())
+            self.kept = nn.ParameterList(self.more)
+        self.kind = kind
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.inner(x) * self.w
+        return x if self.kind == "constant" else x * self.more[0] * self.more[1]
+
+
+def test_trainable_tensors_in_plain_attributes(tmp_path: Path) -> None:
+    one, more = construction(tmp_path, lambda: fit(lambda: Plain("plain"))).loose
+    assert (one.holder, one.attribute, one.container, one.count) == ("Plain", "w", "", 1)
+    assert (more.attribute, more.container, more.count) == ("more", "list", 2)
+    assert one.location is not None
+    assert "self.w = torch.ones" in Path(__file__).read_text().splitlines()[one.location.line - 1]
+
+
+def test_tensors_that_are_constant_registered_or_given_to_the_optimizer_all_the_same(tmp_path: Path) -> None:
+    def given(model: nn.Module) -> list[torch.Tensor]:
+        assert isinstance(model, Plain)
+        return [model.w, *model.more]
+
+    assert not construction(tmp_path, lambda: fit(lambda: Plain("constant"))).loose
+    assert not construction(tmp_path, lambda: fit(lambda: Plain("registered"))).loose
+    assert not construction(tmp_path, lambda: fit(lambda: Plain("plain"), given)).loose
+
+
+def test_a_tensor_that_the_script_moves_itself(tmp_path: Path) -> None:
+    def loop() -> None:
+        torch.manual_seed(0)
+        model = Plain("constant")
+        model.w.requires_grad_()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+            with torch.no_grad():
+                assert model.w.grad is not None
+                model.w -= 0.1 * model.w.grad.sign()
+
+    assert not construction(tmp_path, loop).loose

@@ -1,7 +1,9 @@
 from typing import Any
 
+import pytest
+
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Construction, UnregisteredLayers
+from dnndoctor.measurements import Construction, LooseTensors, UnregisteredLayers
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_method.layers_not_registered import layers_not_registered
 
@@ -52,3 +54,14 @@ def test_a_model_without_any_passes() -> None:
 
 def test_without_a_watched_pass_it_is_not_examined() -> None:
     assert layers_not_registered.evaluate({}).state is State.NOT_EXAMINED
+
+
+@pytest.mark.parametrize(
+    ("container", "better"), [("", "Parameter"), ("list", "ParameterList"), ("dict", "ParameterDict")]
+)
+def test_a_tensor_that_is_no_parameter(container: str, better: str) -> None:
+    loose = LooseTensors("Net", "w", container, Location("train.py", 12, 9), 2)
+    [found] = layers_not_registered.evaluate({Construction: Construction(loose=(loose,))}).findings
+    assert found.severity is Severity.ERROR
+    assert found.location == Location("train.py", 12, 9)
+    assert f"nn.{better}" in str(found.fix)
