@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dnndoctor.observe.watch import Watch
 
 MOST = 200
+CHECKS = 5
 
 
 @dataclass
@@ -34,11 +35,8 @@ class Loose:
     learning: bool = False
     held: bool = False
     before: torch.Tensor | None = None  # a few of its values when its first gradient was seen
-
-    def changed(self) -> bool:
-        """Whether something else than an optimizer moves it: the user's own code, as for an adversarial offset."""
-        tensor = self.tensor()
-        return tensor is None or self.before is None or not torch.equal(_few(tensor), self.before)
+    checked: int = 0  # steps after which they were compared
+    moved: bool = False  # by the script itself, as an adversarial offset is
 
 
 class LooseTensors(Window):
@@ -60,8 +58,6 @@ class LooseTensors(Window):
             return
         own = {id(p) for p in module.parameters()}
         for attribute, value in vars(module).items():
-            if attribute.startswith("_") and attribute in vars(nn.Module()):
-                continue
             for tensor in _leaves(value):
                 if id(tensor) not in own:
                     container = "" if isinstance(value, torch.Tensor) else type(value).__name__
@@ -72,7 +68,12 @@ class LooseTensors(Window):
         """Which of them have a gradient, and which does an optimizer hold."""
         for each in self._found:
             tensor = each.tensor()
-            if tensor is not None and not each.learning and tensor.grad is not None:
+            if tensor is None or tensor.grad is None or each.checked >= CHECKS:
+                continue
+            if each.before is not None:
+                each.checked += 1
+                each.moved = each.moved or not torch.equal(_few(tensor), each.before)
+            else:
                 each.learning, each.before = bool(tensor.grad.any()), _few(tensor).clone()
                 groups = [g for one in self.watch.optimizer_built for g in one.param_groups]
                 each.held = any(p is tensor for group in groups for p in group["params"])
@@ -81,7 +82,7 @@ class LooseTensors(Window):
         """Those that get a gradient and are held by no optimizer, by attribute."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for each in self._found:
-            if each.learning and not each.held and not each.changed():
+            if each.learning and each.checked and not each.held and not each.moved:
                 facts = {"holder": each.holder, "attribute": each.attribute, "container": each.container}
                 line = found.setdefault((each.holder, each.attribute), {**facts, "location": each.location, "count": 0})
                 line["count"] += 1
