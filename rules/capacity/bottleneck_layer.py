@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from itertools import pairwise
 from math import isfinite, log2
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
@@ -77,7 +78,7 @@ def _with_next(layers: Layers) -> list[tuple[Layer, Layer]]:
     """Hidden layers on the main path, each with the one behind it; of a low-rank pair the first is not meant."""
     chains = [each.affine for each in layers.chains() if each.affine]
     whole = [each for each in chains if each[0].inputs != each[-1].outputs]  # else an autoencoder
-    pairs = [pair for chain in whole for pair in zip(chain, chain[1:], strict=False)]
+    pairs = [pair for chain in whole for pair in pairwise(chain)]
     return [
         (layer, after)
         for layer, after in pairs

@@ -10,7 +10,7 @@ LISTS = ("list", "tuple")
 
 @rule("OPT108", Severity.ERROR, practice="learning-method")
 def layers_not_registered(construction: Construction, *, tolerated: int = 0) -> Iterator[Finding]:
-    """A model keeps layers or weights in plain attributes, where ``model.parameters()`` does not find them.
+    """A model keeps layers or weights where its ``parameters()`` does not find them.
 
     What it measures
         Layers that a module calls in its forward pass, that stand in a list, tuple or dict of it, and that are not
