@@ -13,7 +13,8 @@ class LinearPair:
 
     ``first`` and ``second`` are their paths and ``location`` the line where the activation would belong. ``inputs``
     are the features or channels going into the first, ``inner`` those between the two, ``outputs`` those that come
-    out. ``siblings``: they belong to the same part of the model, or to parts of one kind.
+    out. ``siblings``: they belong to the same part of the model, or to parts of one kind. ``head``: the second is the
+    model's output layer.
     """
 
     first: str
@@ -23,6 +24,7 @@ class LinearPair:
     inner: int
     outputs: int
     siblings: bool = True
+    head: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ def _pairs(graph: Graph, affine: list[Node], parameters: dict[str, Row]) -> Iter
         inputs, inner = _sizes(first, rows[0])
         _, outputs = _sizes(second, rows[1])
         where = _between(first)
-        yield m.LinearPair(*names, where, inputs, inner, outputs, _kin(names[0]) == _kin(names[1]))
+        siblings, head = _kin(names[0]) == _kin(names[1]), graph.is_output(second)
+        yield m.LinearPair(*names, where, inputs, inner, outputs, siblings, head)
 
 
 def _only_taker(graph: Graph, node: Node) -> Node | None:

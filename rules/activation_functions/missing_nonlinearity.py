@@ -18,8 +18,8 @@ def missing_nonlinearity(wiring: Wiring, *, narrowing: float = 0.5) -> Iterator[
         Trained linear layers (or convolutions) of one part of the model whose output nothing but the next one takes,
         past changes of shape and dropout. Left out are pairs that are narrower between than at both ends (low-rank
         factors, adapters, linear autoencoders), depthwise and one-sided kernels, shared, loaded and frozen weights,
-        attention's projections, and pairs across parts such as an encoder and its head. A layer that only narrows
-        before the next one is information, unless no activation stands between any of the layers.
+        attention's projections, and pairs across parts such as an encoder and its head. A layer that narrows before the
+        output layer is information, unless no activation stands between any of the layers.
 
     Why it matters
         The product of two matrices is a matrix: the layers cost memory and time, and the model can express no more
@@ -39,7 +39,7 @@ def missing_nonlinearity(wiring: Wiring, *, narrowing: float = 0.5) -> Iterator[
         raise NotApplicable("fewer than two linear layers")
     linear = len(wiring.pairs) == wiring.affine - 1
     pairs = [each for each in wiring.pairs if each.siblings and each.inner >= min(each.inputs, each.outputs)]
-    sure = [each for each in pairs if linear or each.inner >= narrowing * each.inputs or each.inner < each.outputs]
+    sure = [each for each in pairs if linear or not each.head or each.inner >= narrowing * each.inputs]
     lines: dict[tuple[Location | None, bool], list[LinearPair]] = {}
     for each in pairs:
         lines.setdefault((each.location, each in sure), []).append(each)

@@ -24,7 +24,8 @@ def odd_dimensions(
         Features or channels, in and out, of the layers with a share in the multiply-adds. Sizes that the data
         dictates are left out: the input of the first layer, a number of classes; vocabularies count. A probe times
         these layers by themselves, forward and backward, as they are and with their sizes rounded up; it is a warning
-        where a whole step would get faster by as much as the spread cannot explain. On a CPU nothing but that counts.
+        where a whole step would get faster by as much as the spread cannot explain. On a CPU nothing but that
+        counts, and it is information: trainings seldom stay there.
 
     Why it matters
         Matrix units work on tiles. A size that is no multiple of their width is padded or falls back to slower code,
@@ -68,7 +69,7 @@ def odd_dimensions(
         subject=first.name,
         evidence=tuple(evidence),
         fix=Fix("round the sizes up", f"Take {pairs}: {brings}.", f"# {pairs}"),
-        severity=Severity.WARNING if measured else None,
+        severity=Severity.WARNING if measured and run.device != "cpu" else None,
     )
 
 

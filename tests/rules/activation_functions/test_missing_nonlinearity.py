@@ -52,6 +52,11 @@ def test_a_narrow_layer_before_the_classifier_may_be_an_embedding(inner: int, ex
     assert found.severity is expected
 
 
+def test_a_narrow_layer_before_another_hidden_one_is_no_embedding() -> None:
+    [found] = judge(pair(inner=16, head=False)).findings
+    assert found.severity is Severity.WARNING
+
+
 def test_without_any_activation_even_a_narrow_one_is_a_fault() -> None:
     [found] = judge(pair(inner=16), affine=2).findings
     assert found.severity is Severity.WARNING
