@@ -13,6 +13,7 @@ PROBES = {
     "custom-gradients": "checking custom gradients",
     "batch-size": "trying other batch sizes",
     "workers": "timing the loader",
+    "mixed-precision": "timing mixed precision",
     "noise": "training from other seeds",
     "learning-method": "trying other learning methods",
     "overfitting": "training on a part of the data",

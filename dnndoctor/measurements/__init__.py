@@ -36,6 +36,16 @@ from dnndoctor.measurements.experiments import (
 from dnndoctor.measurements.found import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
 from dnndoctor.measurements.gradients import Gradients, ParameterGradient
 from dnndoctor.measurements.growth import Overfitting, Remedies, Remedy, WarmStart, Width, Widths
+from dnndoctor.measurements.hardware import (
+    Compilation,
+    Loading,
+    LoadingPoint,
+    MemoryUse,
+    MixedPrecision,
+    Threads,
+    Transfer,
+    Transfers,
+)
 from dnndoctor.measurements.layers import Layer, Layers
 from dnndoctor.measurements.loop import Clearing, Clearings, Mode, Modes, Steps
 from dnndoctor.measurements.loss_inputs import Difference, LossInput, LossInputs, SoftmaxUse
@@ -83,6 +93,7 @@ __all__ = [
     "Clearings",
     "ClipOrder",
     "Clipping",
+    "Compilation",
     "Construction",
     "CustomGradient",
     "CustomGradients",
@@ -127,6 +138,8 @@ __all__ = [
     "Loader",
     "LoaderEpoch",
     "Loaders",
+    "Loading",
+    "LoadingPoint",
     "LooseDropout",
     "LooseDropouts",
     "LooseTensors",
@@ -135,8 +148,10 @@ __all__ = [
     "LossInputs",
     "LossTargets",
     "Losses",
+    "MemoryUse",
     "MethodRun",
     "Missing",
+    "MixedPrecision",
     "Mixing",
     "Mode",
     "Modes",
@@ -179,11 +194,14 @@ __all__ = [
     "Steps",
     "SuspectLabels",
     "Targets",
+    "Threads",
     "Timed",
     "TokenPadding",
     "TrainingData",
     "TrainingLoop",
     "TrainingNoise",
+    "Transfer",
+    "Transfers",
     "Twins",
     "UnregisteredLayers",
     "Waits",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import torch
@@ -57,3 +58,43 @@ def peak_resident_bytes() -> int | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def allocated_peak_bytes() -> int | None:
+    """The most memory that tensors have taken on the accelerator since the start, in bytes; None on the CPU."""
+    return int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else None
+
+
+def total_bytes() -> int | None:
+    """The accelerator's memory, in bytes; None on the CPU."""
+    return int(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
+
+
+def host_limit_bytes() -> int | None:
+    """What this process may take of the host's memory, in bytes: its control group's limit, or what there is."""
+    found = [_number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory/memory.limit_in_bytes")]
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            found.append(next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemTotal")))
+    except (OSError, StopIteration):
+        pass
+    known = [each for each in found if each is not None]
+    return min(known, default=None)
+
+
+def _number(path: str) -> int | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):  # "max" is no limit
+        return None
+
+
+def cpus() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_tensor_cores() -> bool:
+    """Whether the accelerator multiplies matrices in half precision many times faster."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (7, 0)

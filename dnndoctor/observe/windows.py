@@ -21,6 +21,7 @@ from dnndoctor.observe.kept_graphs import KeptGraphs
 from dnndoctor.observe.layer_settings import LayerSettings
 from dnndoctor.observe.loose_tensors import LooseTensors
 from dnndoctor.observe.loss_inputs import LossInputs
+from dnndoctor.observe.memory import Memory
 from dnndoctor.observe.next_step import NextStep
 from dnndoctor.observe.padding import PaddingMasks
 from dnndoctor.observe.piled_gradients import PiledGradients
@@ -30,6 +31,7 @@ from dnndoctor.observe.ranks import Ranks
 from dnndoctor.observe.schedulers import Schedulers
 from dnndoctor.observe.seeds import Seeds
 from dnndoctor.observe.supervision import Supervision
+from dnndoctor.observe.transfers import Transfers
 from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.waits import Waits
 from dnndoctor.observe.window import Window
@@ -55,6 +57,7 @@ WINDOWS: tuple[type[Window], ...] = (
     LayerSettings,
     LooseTensors,
     LossInputs,
+    Memory,
     NextStep,
     PaddingMasks,
     PiledGradients,
@@ -64,6 +67,7 @@ WINDOWS: tuple[type[Window], ...] = (
     Schedulers,
     Seeds,
     Supervision,
+    Transfers,
     Unregistered,
     Waits,
 )

@@ -19,10 +19,12 @@ from dnndoctor.probes import (
     order,
     overfitting,
     padding,
+    precision,
     regularization,
     schedule,
     warm_start,
     width,
+    workers,
 )
 from dnndoctor.probes.clock import Clock
 from dnndoctor.probes.room import Room
@@ -37,7 +39,7 @@ class Outside:
 
     ``share``: of the time left that it may take, ``most`` seconds at most. ``without_probes``: it only reads, and
     also runs where probes are switched off. ``when_over``: only once the script is over, when it is known which
-    loaders trained and which evaluated.
+    loaders trained and which evaluated. ``on_request``: only where it is asked for by name.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Outside:
     most: float = 10.0
     without_probes: bool = False
     when_over: bool = False
+    on_request: bool = False
 
 
 PROBES = (
@@ -55,11 +58,14 @@ PROBES = (
     Outside("custom-gradients", custom_gradients.measure),
     Outside("entry-mixing", entry_mixing.measure),
     Outside("batch-size", batch_size.measure, share=0.3, most=30.0),
+    Outside("workers", workers.measure, most=8.0),
+    Outside("mixed-precision", precision.measure_mixed, most=5.0),
     Outside("padded-dimensions", padding.measure, most=5.0),
     Outside("overfitting", overfitting.measure, share=0.15, most=4.0),
     Outside("regularization", regularization.measure, share=0.2, most=4.0),
     Outside("width", width.measure, share=0.2, most=4.0),
     Outside("pretraining", warm_start.measure, share=0.2, most=4.0),
+    Outside("compile", precision.measure_compiled, share=0.8, most=60.0, on_request=True),
 )
 
 
@@ -83,6 +89,8 @@ def run(
             continue
         clock.enter(each.name)
         reason = OTHERS_WANTED if only and each.name not in only else forbidden
+        if each.on_request and each.name not in only:
+            reason = f"it is tried where --only-probe {each.name} asks for it"
         if reason is not None and not each.without_probes:
             refuse(watch, each.name, reason)
         else:

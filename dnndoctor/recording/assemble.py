@@ -19,6 +19,7 @@ from dnndoctor.recording import (
     experiments,
     found,
     growth,
+    hardware,
     loss,
     loss_inputs,
     order,
@@ -102,6 +103,12 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.ClipOrder: order.clip_order(rows),
         m.PiledGradients: order.piled_gradients(rows),
         m.Seeds: order.seeds(rows),
+        m.Loading: hardware.loading(rows),
+        m.Threads: hardware.threads(rows),
+        m.MixedPrecision: hardware.mixed_precision(rows),
+        m.Compilation: hardware.compilation(rows),
+        m.MemoryUse: hardware.memory(rows),
+        m.Transfers: hardware.transfers(rows),
         m.Waits: planning.waits(rows),
     }
     if not rows["step"]:

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Any
+
+from dnndoctor.findings import Severity
+from dnndoctor.measurements import Compilation, Missing
+from dnndoctor.rule import Result, State
+from dnndoctor.rules.hardware.not_compiled import not_compiled
+
+
+def judge(compilation: Compilation | Missing, **thresholds: Any) -> Result:
+    return not_compiled.evaluate({Compilation: compilation}, thresholds)
+
+
+def test_a_gain_is_noted() -> None:
+    [found] = judge(Compilation(False, 0.2, 0.1, 21.0)).findings
+    assert found.severity is Severity.INFO
+    assert "2.0 times as fast compiled; compiling took 21 s" in found.message
+
+
+def test_at_the_threshold() -> None:
+    assert judge(Compilation(False, 0.129, 0.1, 21.0)).state is State.PASS
+    assert judge(Compilation(False, 0.131, 0.1, 21.0)).state is State.FINDING
+
+
+def test_a_compiled_model_passes() -> None:
+    assert judge(Compilation(True)).state is State.PASS
+
+
+def test_nobody_asked() -> None:
+    assert judge(Missing("it is tried where it is asked for")).state is State.NOT_EXAMINED

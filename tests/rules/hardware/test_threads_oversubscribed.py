@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Any
+
+from dnndoctor.findings import Location, Severity
+from dnndoctor.measurements import Loading, LoadingPoint, Threads
+from dnndoctor.rule import Result, State
+from dnndoctor.rules.hardware.threads_oversubscribed import threads_oversubscribed
+
+LINE = Location("train.py", 12)
+
+
+def judge(threads: Threads, loading: Loading | None = None, **thresholds: Any) -> Result:
+    measured: dict[type, Any] = {Threads: threads} | ({Loading: loading} if loading else {})
+    return threads_oversubscribed.evaluate(measured, thresholds)
+
+
+def loading(workers: int, own: float, fewer: float) -> Loading:
+    return Loading(workers, 4, 0.1, 0.1, 100, LINE, (LoadingPoint(4, 0, fewer, 9), LoadingPoint(workers, 0, own, 9)))
+
+
+def test_too_many_threads() -> None:
+    [found] = judge(Threads(16, 4, 0.3, 0.1)).findings
+    assert found.severity is Severity.WARNING
+    assert "16 threads share 4 cores, which is 3.0 times as slow" in found.message
+
+
+def test_too_many_workers_are_found_at_the_loader() -> None:
+    [found] = judge(Threads(1, 4), loading(32, 0.05, 0.02)).findings
+    assert found.location == LINE
+    assert "32 workers share 4 cores" in found.message
+
+
+def test_at_the_threshold() -> None:
+    assert judge(Threads(16, 4, 0.119, 0.1)).state is State.PASS
+    assert judge(Threads(16, 4, 0.121, 0.1)).state is State.FINDING
+    assert judge(Threads(1, 4), loading(32, 0.0238, 0.02)).state is State.PASS
+
+
+def test_cores_enough() -> None:
+    assert judge(Threads(4, 4)).state is State.NOT_APPLICABLE
+
+
+def test_what_could_not_be_timed_is_said() -> None:
+    assert judge(Threads(16, 4)).state is State.NOT_EXAMINED
