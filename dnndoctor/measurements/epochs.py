@@ -13,6 +13,7 @@ class LoaderEpoch:
 
     ``entropy``: of the labels in a watched batch, in nats, mean of ``watched`` batches of ``watched_size`` samples;
     ``expected_entropy``: of as many samples drawn at random from all labels. Both 0 where no labels were seen.
+    ``own_batches``: a batch sampler of the user's says which samples come together.
     """
 
     location: Location | None
@@ -26,6 +27,7 @@ class LoaderEpoch:
     expected_entropy: float = 0.0
     watched: int = 0
     watched_size: int = 0
+    own_batches: bool = False
 
 
 @dataclass(frozen=True, slots=True)

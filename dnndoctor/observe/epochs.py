@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch.utils.data import RandomSampler, Sampler, SubsetRandomSampler
+from torch.utils.data import BatchSampler, RandomSampler, Sampler, SubsetRandomSampler
 from torch.utils.data.distributed import DistributedSampler
 
 from dnndoctor.observe.loaders import LoaderFacts, batch_size_of, order_of
@@ -79,6 +79,7 @@ class Epochs(Window):
                 "loader": each.index,
                 "epoch": _length(order_of(each.loader)),
                 "batch_size": batch_size_of(each.loader),
+                "own_batches": type(getattr(each.loader, "batch_sampler", None)) not in (BatchSampler, type(None)),
                 "batches": self._batches.get(each.index, []),
                 "labels": sorted(self._pooled.get(each.index, {}).items()),
             }

@@ -24,7 +24,7 @@ from dnndoctor.probes.room import Room
 from dnndoctor.probes.samples import Column, Samples, of_dataset, of_tensors
 
 MOST_SETS = 6
-LISTED_CLASSES = 200
+MOST_INDICES = 2_000_000
 REPEATED_READS = 32  # a sample that is drawn anew in one of ten cases is found out in 97 of 100
 WHOLE = (SequentialSampler, RandomSampler, DistributedSampler)
 
@@ -107,7 +107,7 @@ def indices_of(loader: Any, dataset: Any) -> NDArray[np.int64] | str:
     if isinstance(sampler, SubsetRandomSampler):
         return np.asarray(list(sampler.indices), np.int64)
     try:
-        whole = np.arange(len(dataset))
+        whole = np.arange(len(dataset)) if len(dataset) <= MOST_INDICES else _spaced(len(dataset))
     except TypeError:
         return "the dataset has no length"
     if getattr(sampler, "indices", None) is not None and not isinstance(sampler, WHOLE):
@@ -116,6 +116,11 @@ def indices_of(loader: Any, dataset: Any) -> NDArray[np.int64] | str:
         except (TypeError, ValueError):
             return "the sampler's choice is not known"
     return whole
+
+
+def _spaced(length: int) -> NDArray[np.int64]:
+    """Of datasets that draw their samples there may be as many as somebody writes."""
+    return np.unique(np.linspace(0, length - 1, MOST_INDICES).astype(np.int64))
 
 
 def _of_feeds(watch: Watch, known: list[Found], seconds: float) -> list[Found]:

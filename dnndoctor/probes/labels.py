@@ -29,7 +29,7 @@ def target_of(samples: Samples, watch: Watch) -> int | None:
     seen = [fed for fed in watch.fed.values() if fed.role == "target" and fed.rows and fed.rows[0].shape[1:] == (1,)]
     for fed in seen:
         given = np.unique(np.concatenate([rows[:, 0] for rows in fed.rows])[:2000])
-        for i in range(last, 0, -1):
+        for i in range(last, -1, -1):
             column = samples.columns[i]
             if column.scalar and column.values.size and np.isin(given, column.values.astype(np.float32)).all():
                 return i

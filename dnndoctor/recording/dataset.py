@@ -113,7 +113,7 @@ def _loss_targets(rows: Rows, graph: Graph, listed: list[Row]) -> tuple[m.LossTa
     for facts in listed:
         name = facts["name"].removeprefix("target of ")
         nodes = [n for n in graph.losses() if n.name == name]
-        if len({n.row["location"] for n in nodes}) != 1:
+        if len({(n.row["location"], *n.row["input_shape"][1:]) for n in nodes}) != 1:
             continue  # several losses of one kind: which of them these targets are of is not told
         node = nodes[0]
         row, attributes = node.row, node.row["attributes"]
@@ -171,6 +171,7 @@ def _epoch(facts: Row, row: Row) -> m.LoaderEpoch:
         expected_entropy=_expected_entropy(facts["labels"], middle) if entropies else 0.0,
         watched=len(entropies),
         watched_size=middle,
+        own_batches=facts["own_batches"],
     )
 
 

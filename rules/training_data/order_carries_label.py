@@ -27,7 +27,7 @@ def order_carries_label(
 
     What it measures
         The entropy of the labels in each watched training batch against that of as many samples drawn at random from
-        all that were watched.
+        all that were watched. A batch sampler of the user's own means what it does: that is a remark.
 
     Why it matters
         The gradient of a batch of one class says: always answer with this class. The next batch says another. Batch
@@ -60,6 +60,7 @@ def order_carries_label(
             f"the labels of a training batch have an entropy of {each.entropy:.2f} nats, where as many samples "
             f"drawn at random have {each.expected_entropy:.2f}",
             location=place or each.location,
+            severity=Severity.INFO if each.own_batches else Severity.WARNING,
             evidence=(Evidence("label entropy of a batch", each.entropy, each.expected_entropy, "nats"),),
             fix=Fix(
                 "shuffle over the whole data set",

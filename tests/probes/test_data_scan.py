@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler, TensorDataset
 
 from dnndoctor.measurements import DataScan
+from dnndoctor.probes.data_scan import indices_of
 from dnndoctor.probes.labels import padding
 from dnndoctor.probes.samples import Samples, of_dataset
 from dnndoctor.recording.assemble import assemble
@@ -320,16 +321,43 @@ def test_padding_ends_sequences_and_a_first_row_of_one_word_is_none() -> None:
     assert 0.4 < found["share"] < 0.6
 
 
-def test_losses_of_one_kind_in_several_places_are_not_told_apart(tmp_path: Path) -> None:
+def test_losses_of_one_kind_over_other_classes_are_not_told_apart(tmp_path: Path) -> None:
+    criterion = nn.CrossEntropyLoss()
+
     def run() -> None:
         model = nn.Sequential(nn.Linear(WIDTH, 8), nn.Tanh(), nn.Linear(8, 14))
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
         for x, y in loader(TensorDataset(X, Y)):
             out = model(x)
-            loss = nn.functional.cross_entropy(out[:, :2], y)
-            loss = loss + nn.functional.cross_entropy(out[:, 2:], y + 10)
+            loss = criterion(out[:, :2], y) + criterion(out[:, 2:], y + 10)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
 
     assert scanned(examine(tmp_path, run)).loss_targets == ()
+
+
+class Endless(Items):
+    """Draws its samples, as many as anybody asks for."""
+
+    def __len__(self) -> int:
+        return 10**12
+
+    def __getitem__(self, index: int) -> Any:
+        x = torch.randn(WIDTH, generator=torch.Generator().manual_seed(index))
+        return int(x[0] > 0), x
+
+
+def test_a_dataset_without_end_whose_label_comes_first(tmp_path: Path) -> None:
+    def batches() -> Iterator[Any]:
+        for y, x in _first(DataLoader(Endless(), batch_size=40, sampler=SubsetRandomSampler(range(400)))):
+            yield x, y
+
+    training = scanned(examine(tmp_path, train(batches()))).training
+    assert training is not None
+    assert training.targets is not None
+    assert len(training.targets.classes) == 2
+    assert training.input_shape == (WIDTH,)
+    sequential = indices_of(DataLoader(Endless(), batch_size=40), Endless())
+    assert not isinstance(sequential, str)
+    assert len(sequential) <= 2_000_000

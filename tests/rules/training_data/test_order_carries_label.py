@@ -20,6 +20,10 @@ def test_batches_of_one_class() -> None:
     assert "0.10 nats" in found.message
 
 
+def test_batches_that_were_chosen_are_a_remark() -> None:
+    assert of(0.1, own_batches=True).findings[0].severity is Severity.INFO
+
+
 def test_six_tenths_of_the_expected_entropy_are_enough() -> None:
     assert of(0.6 * 2.1).state is State.PASS
     assert of(0.59 * 2.1).state is State.FINDING
