@@ -75,7 +75,19 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         "LRN105",
     ),
     "LRN103": ("DAT110", "INI102", "LOP101"),
-    "LRN108": ("LRN101", "LRN102", "LRN104", "LRN105", "OPT105", "GRD104", "REG107", "LOP101", "DAT111"),
+    "LRN108": (
+        "LRN101",
+        "LRN102",
+        "LRN104",
+        "LRN105",
+        "OPT105",
+        "GRD104",
+        "REG107",
+        "LOP101",
+        "DAT111",
+        "INI102",
+        "INI104",
+    ),
     "LRN109": ("INI102", "ACT102", "GRD101", "DAT110"),
     # outcomes
     "CAP101": (
@@ -94,7 +106,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         "REG102",
         "CAP102",
     ),
-    "CAP105": ("LOP105", *_NOT_TRAINED, *_WRONG_LOSS, "INI101", *_BAD_UNITS, "GRD101", *_BAD_DATA, *_BAD_RATE),
+    "CAP105": ("LOP105", *_NOT_TRAINED, *_WRONG_LOSS, *_BAD_START, *_BAD_UNITS, "GRD101", *_BAD_DATA, *_BAD_RATE),
     "LOS107": (
         *_NOT_TRAINED,
         *_WRONG_LOSS,
