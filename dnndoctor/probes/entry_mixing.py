@@ -17,6 +17,8 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import SequentialSampler, default_collate
 
+from dnndoctor.findings import Location
+from dnndoctor.observe.layer_templates import LayerTemplates
 from dnndoctor.observe.loaders import batch_size_of, order_of
 from dnndoctor.observe.next_step import NextStep, Shift
 from dnndoctor.observe.watch import Watch
@@ -184,12 +186,19 @@ class _Model:
         if holder is not None and kind in ("recurrent", "attention"):
             modules = self._watch.modules
             facts |= {"layer": modules.path(holder), "layer_class": type(holder).__name__}
-            facts |= {"batch_first": holder.batch_first, "layer_location": modules.location(holder)}
+            facts |= {"batch_first": holder.batch_first, "layer_location": self._built(one)}
         shape = one.inputs[0] if one.inputs else ()
         batch_first = one.name == "scaled_dot_product_attention"
         batch_first = batch_first or (bool(facts.get("batch_first")) and kind == "recurrent")
         facts["alone"] = len(shape) < 3 or shape[0 if batch_first else 1] == 1
         return facts
+
+    def _built(self, one: Called) -> Location | None:
+        """The line that builds the layer; of a copied transformer layer, the line of what was copied."""
+        templates = next((each for each in self._watch.windows.all if isinstance(each, LayerTemplates)), None)
+        places = [templates.of(each) for each in reversed(one.modules)] if templates is not None else []
+        holder = next(m for m in reversed(one.modules) if isinstance(getattr(m, "batch_first", None), bool))
+        return next((each for each in places if each is not None), None) or self._watch.modules.location(holder)
 
     # steps of a sequence
 
