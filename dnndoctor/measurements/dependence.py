@@ -33,7 +33,8 @@ class Mixing:
 
     ``entries``: samples along the first axis; ``tried`` of them were exchanged; ``others``: samples whose output then
     changed, at the worst, and ``effect`` their largest change over the exchanged sample's own. ``loaded``: a training
-    loader stacked the samples along that axis; ``shuffled``: in random order. ``shape``: of the first input.
+    loader stacked the samples along that axis, or training on the next step shows that the steps lie along the second;
+    ``shuffled``: the loader gives them in random order. ``shape``: of the first input.
     ``clean_elsewhere``: along another axis no entry changes another, so that this may be the batch.
     """
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WALKED = frozenset((1, 2, 3, 4, 6, 8, 12, 16, 20, 25))
 MOST_NODES = 20_000
+NEAR = 16  # nodes from the loss on that are looked at for a sum
 LEAF = 2**63  # an accumulating node's number lies above
 _SUMS = frozenset(("add", "__add__", "__radd__", "__iadd__", "add_"))
 
@@ -42,7 +43,7 @@ class KeptGraphs(Window):
         self._sums: dict[int, tuple[ref[torch.Tensor], int]] = {}
         self._chains: dict[Location, set[int]] = {}
         self._summed_back: set[Location] = set()
-        self._chain_of: dict[int, Location] = {}
+        self._chain_of: dict[int, Location] = {}  # by the number of the sum's node
 
     def called(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look for a state that was made in an earlier step, and still has its graph."""
@@ -66,7 +67,9 @@ class KeptGraphs(Window):
                 place = caller()
                 if place is not None:
                     self._chains.setdefault(place, set()).add(step)
-                    self._chain_of[id(result)] = place
+                    number = _number(result)
+                    if number is not None:
+                        self._chain_of[number] = place
         if len(self._sums) > 500:
             self._sums = {key: one for key, one in self._sums.items() if one[0]() is not None}
         self._sums[id(result)] = (ref(result), step)
@@ -74,11 +77,10 @@ class KeptGraphs(Window):
     def before_backward(self, roots: list[torch.Tensor]) -> None:
         """Note how far back the graph goes and how large it is."""
         for root in roots:
-            known = self._sums.get(id(root))
-            if known is not None and known[0]() is root and id(root) in self._chain_of:
-                self._summed_back.add(self._chain_of[id(root)])
             number = _number(root)
             self._mark = number if number is not None else self._mark
+        if self._chain_of:
+            self._summed_back |= {self._chain_of[each] for each in _near(roots) if each in self._chain_of}
         if self.watch.step in WALKED and not any(step == self.watch.step for step, _, _ in self._walked):
             nodes, lowest = _walk(roots)
             back = sum(lowest <= mark for mark in self._marks)
@@ -106,6 +108,17 @@ class KeptGraphs(Window):
 def _number(tensor: Any) -> int | None:
     node = tensor.grad_fn if isinstance(tensor, torch.Tensor) and tensor.requires_grad else None
     return None if node is None else int(node._sequence_nr())
+
+
+def _near(roots: list[torch.Tensor]) -> set[int]:
+    """The numbers of the nodes next to the roots: a sum may be divided before backward is called on it."""
+    pending = [each.grad_fn for each in roots if each.grad_fn is not None]
+    found: set[int] = set()
+    for node in pending:
+        found.add(int(node._sequence_nr()))
+        if len(pending) < NEAR:
+            pending += [after for after, _ in node.next_functions if after is not None]
+    return found
 
 
 def _walk(roots: list[torch.Tensor]) -> tuple[int, int]:

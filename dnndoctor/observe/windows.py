@@ -19,6 +19,7 @@ from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.half_precision import HalfPrecision
 from dnndoctor.observe.kept_graphs import KeptGraphs
 from dnndoctor.observe.layer_settings import LayerSettings
+from dnndoctor.observe.layer_templates import LayerTemplates
 from dnndoctor.observe.loose_tensors import LooseTensors
 from dnndoctor.observe.loss_inputs import LossInputs
 from dnndoctor.observe.memory import Memory
@@ -56,6 +57,7 @@ WINDOWS: tuple[type[Window], ...] = (
     KeptGraphs,
     LayerSettings,
     LooseTensors,
+    LayerTemplates,
     LossInputs,
     Memory,
     NextStep,

@@ -17,8 +17,10 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import SequentialSampler, default_collate
 
+from dnndoctor.findings import Location
+from dnndoctor.observe.layer_templates import LayerTemplates
 from dnndoctor.observe.loaders import batch_size_of, order_of
-from dnndoctor.observe.next_step import NextStep
+from dnndoctor.observe.next_step import NextStep, Shift
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.quiet_call import QuietCall, calls_of, changed
 from dnndoctor.probes.room import Room
@@ -154,10 +156,12 @@ class _Model:
             plain = getattr(each.loader, "collate_fn", None) is default_collate
             tensors = [t for batch in each.kept for t in tree_leaves(batch) if isinstance(t, torch.Tensor)]
             as_given = plain and any(t.shape == first.shape and bool((t == first.to(t.device)).all()) for t in tensors)
-            stacked = entries == size and shape.count(entries) == 1
+            stacked = plain and entries == size and shape.count(entries) == 1
             if as_given or stacked:
                 return {"loaded": True, "shuffled": not isinstance(sampler, SequentialSampler), "shape": shape}
-        return {"loaded": False, "shuffled": False, "shape": shape}
+        shift = self._shift()
+        steps_behind = shift is not None and shift.axis == 1 and self._quiet.inputs[shift.input] is first
+        return {"loaded": steps_behind, "shuffled": False, "shape": shape}
 
     def _culprit(self, first: torch.Tensor, entries: int, sample: int) -> dict[str, Any]:
         spread = self._spread(self._exchanged(first, entries, sample), 1 / entries)
@@ -182,18 +186,30 @@ class _Model:
         if holder is not None and kind in ("recurrent", "attention"):
             modules = self._watch.modules
             facts |= {"layer": modules.path(holder), "layer_class": type(holder).__name__}
-            facts |= {"batch_first": holder.batch_first, "layer_location": modules.location(holder)}
+            facts |= {"batch_first": holder.batch_first, "layer_location": self._built(one)}
         shape = one.inputs[0] if one.inputs else ()
-        batch_first = bool(facts.get("batch_first")) and kind == "recurrent"
+        batch_first = one.name == "scaled_dot_product_attention"
+        batch_first = batch_first or (bool(facts.get("batch_first")) and kind == "recurrent")
         facts["alone"] = len(shape) < 3 or shape[0 if batch_first else 1] == 1
         return facts
 
+    def _built(self, one: Called) -> Location | None:
+        """The line that builds the layer; of a copied transformer layer, the line of what was copied."""
+        templates = next((each for each in self._watch.windows.all if isinstance(each, LayerTemplates)), None)
+        places = [templates.of(each) for each in reversed(one.modules)] if templates is not None else []
+        holder = next(m for m in reversed(one.modules) if isinstance(getattr(m, "batch_first", None), bool))
+        return next((each for each in places if each is not None), None) or self._watch.modules.location(holder)
+
     # steps of a sequence
 
-    def _leak(self, outputs: list[torch.Tensor]) -> dict[str, Any] | None:
+    def _shift(self) -> Shift | None:
         window = next((each for each in self._watch.windows.all if isinstance(each, NextStep)), None)
         shift = window.of(self._module) if window is not None else None
-        if shift is None or shift.input >= len(self._quiet.inputs):
+        return shift if shift is not None and shift.input < len(self._quiet.inputs) else None
+
+    def _leak(self, outputs: list[torch.Tensor]) -> dict[str, Any] | None:
+        shift = self._shift()
+        if shift is None:
             return None
         tokens = self._quiet.inputs[shift.input]
         if tokens.dim() < 2 or tokens.shape[shift.axis] < FEWEST:

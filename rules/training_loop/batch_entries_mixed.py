@@ -64,6 +64,10 @@ def _meant(mixing: Mixing, passage: Passage) -> str | None:
         return "another axis keeps its entries apart: that one may be the batch"
     if not mixing.loaded and len(shape) > 1 and shape[0] == shape[1]:
         return f"two axes of {shape[0]} entries cannot be told apart"
+    if not mixing.loaded and passage.kind in ("view", "normalizing") and len(shape) < 3:
+        return "the rows of one table may belong together"
+    if not mixing.loaded and passage.kind in ("recurrent", "attention") and 2 * mixing.others < mixing.entries:
+        return f"only {mixing.others} of {mixing.entries} entries change, which may be one sequence"
     if passage.alone and (passage.kind == "attention" or not certain) and passage.kind in ("recurrent", "attention"):
         return f"{passage.layer_class or passage.operation} is given one single sequence"
     if passage.kind == "layer" and not certain:

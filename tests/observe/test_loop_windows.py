@@ -133,6 +133,25 @@ def test_a_state_that_is_detached(tmp_path: Path) -> None:
     assert found["carried"] is None
 
 
+def test_a_sum_over_inner_steps_that_is_averaged_for_backward(tmp_path: Path) -> None:
+    def loop() -> None:
+        shared, own = nn.Linear(4, 2), nn.Linear(2, 2)
+        inner = torch.optim.SGD(own.parameters(), lr=0.0)
+        for _ in range(3):
+            total: Any = torch.zeros(())
+            for _ in range(6):
+                loss: Any = own(shared(torch.randn(8, 4)).detach()).square().mean()
+                inner.zero_grad()
+                loss.backward()
+                inner.step()
+                total = total + shared(torch.randn(8, 4)).square().mean()
+            (total / 6).backward()
+
+    found = seen(tmp_path, "kept-graphs", loop)
+    assert found is not None
+    assert found["sums"] == []
+
+
 def summing(add: Callable[[Any, torch.Tensor], Any], backward_on_sum: bool = False) -> Callable[[], None]:
     def loop() -> None:
         model = nn.Linear(4, 2)

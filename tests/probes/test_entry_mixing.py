@@ -224,3 +224,21 @@ def test_the_model_is_as_it_was(breaks: bool, tmp_path: Path) -> None:
     assert parts == after[0]
     assert all(torch.equal(one, other) for one, other in zip(tensors, after[1], strict=True))
     assert torch.equal(stream, after[2])
+
+
+def test_a_copied_layer_is_named_by_the_line_of_its_template(tmp_path: Path) -> None:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(FEATURES, 2, 16)
+            self.layers, self.head = nn.TransformerEncoder(layer, 2), nn.Linear(FEATURES, 3)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.head(self.layers(x).mean(1))
+
+    facts, _ = probed(tmp_path, "entry-mixing", lambda: trained(Encoder(), by_hand=True))
+    found = facts["models"][0]["mixing"]
+    file, line, _ = found["layer_location"]
+    assert Path(file).read_text(encoding="utf-8").splitlines(keepends=True)[line - 1].strip() == (
+        "layer = nn.TransformerEncoderLayer(FEATURES, 2, 16)"
+    )

@@ -71,8 +71,20 @@ def test_rounding_is_below_the_threshold() -> None:
         replace(BY_HAND, passage=replace(LSTM, alone=True)),
         replace(MIXED, passage=Passage("attention", "scaled_dot_product_attention", LINE, alone=True)),
         replace(BY_HAND, passage=Passage("layer", "linear", LINE)),
+        replace(BY_HAND, shape=(32, 6), passage=Passage("normalizing", "softmax", LINE)),
+        replace(BY_HAND, others=15, passage=LSTM),
     ],
-    ids=["all with all", "not followed", "time first", "two axes alike", "one sequence", "between samples", "series"],
+    ids=[
+        "all with all",
+        "not followed",
+        "time first",
+        "two axes alike",
+        "one sequence",
+        "between samples",
+        "series",
+        "points of one set",
+        "one of several sequences",
+    ],
 )
 def test_what_may_be_meant_is_not_judged(meant: Mixing) -> None:
     assert judge(meant).state is State.NOT_APPLICABLE
