@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from torch.utils.data import DataLoader
 from dnndoctor.findings import Location
 from dnndoctor.observe.source import absolute, is_user_file, relative
 
-MOST_FILES, MOST_BYTES = 60, 400_000
+MOST_FILES, MOST_BYTES = 60, 400_000  # of one file; and of all files together
+MOST_BYTES_IN_ALL = 800_000
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _THROUGH = frozenset(("enumerate", "tqdm", "track", "list", "tuple", "iter", "progress_bar", "reversed", "sorted"))
 _NUMBERS: dict[str, Callable[..., Any]] = {
@@ -345,7 +347,13 @@ def files(script: str, before: frozenset[str] = frozenset()) -> list[str]:
         path = getattr(module, "__file__", None)
         if isinstance(path, str) and path.endswith(".py") and is_user_file(path):
             paths.append(path)
-    return list(dict.fromkeys(relative(each) for each in paths))[:MOST_FILES]
+    found: list[str] = []
+    room = MOST_BYTES_IN_ALL
+    for path in dict.fromkeys(paths):
+        room -= os.path.getsize(path) if os.path.exists(path) else 0
+        if room > 0:
+            found.append(relative(path))
+    return list(dict.fromkeys(found))[:MOST_FILES]
 
 
 @cache
