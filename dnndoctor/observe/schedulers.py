@@ -186,7 +186,8 @@ class Schedulers(Window):
         around, here = [one.location for one in steps], [one.location for one in inside]
         if here == around:
             known = (self.plan.facts() or {}).get("steps")
-            odd = inside[-1].conditional and not steps[-1].conditional
+            # A library that calls it for the user may leave calls out, while gradients are accumulated.
+            odd = self.plan.framework is not None or (inside[-1].conditional and not steps[-1].conditional)
             return ("epoch" if _by_epoch(inside) else "step"), None if odd else known
         if around[: len(here)] == here:
             alone = [*inside, LoopAround(here[-1], "range", 1)]
