@@ -162,7 +162,7 @@ class Schedulers(Window):
         """Whose steps lie between the calls of a scheduler."""
         for facts in self.all:
             mine = getattr(facts.scheduler, "optimizer", None)
-            if mine is optimizer:
+            if mine is not None and _same(mine, optimizer):
                 facts.own_since = facts.stepped = True
             elif mine is not None and not facts.others_since and _share(mine, optimizer):
                 facts.others_since = True
@@ -194,6 +194,11 @@ class Schedulers(Window):
             return "epoch", None if inside[-1].conditional else planned(alone)["steps"]
         return None, None
 
+    def _index(self, optimizer: Any) -> int | None:
+        """Of an optimizer that stepped."""
+        stepped = self.watch.optimizers if optimizer is not None else []
+        return next((one.index for one in stepped if _same(optimizer, one.optimizer)), None)
+
     def _never_called(self, each: SchedulerFacts) -> bool:
         """Whether no line of the user's files can call it: every ``step()`` in them is an optimizer's."""
         if each.calls or each.call_location is not None or self.plan.framework is not None or not self.plan.loops:
@@ -213,7 +218,7 @@ class Schedulers(Window):
             "name": type(each.scheduler).__name__,
             "location": each.location,
             "variable": each.name,
-            "optimizer": next((one.index for one in self.watch.optimizers if one.optimizer is optimizer), None),
+            "optimizer": self._index(optimizer),
             "settings": {key: numbers[key] for key in _SETTINGS if isinstance(numbers.get(key), (int, float))},
             "milestones": sorted(int(m) for m in numbers.get("milestones") or numbers.get("_milestones") or ()),
             "calls": each.calls,
@@ -237,6 +242,11 @@ def _then(init: Callable[..., None], look: Callable[..., Any]) -> Callable[..., 
 def _by_epoch(loops: list[LoopAround]) -> bool:
     """Whether it is one loop, whose every time through is an epoch: the whole data set is one batch."""
     return len(loops) == 1 and loops[0].kind != "loader" and any("epoch" in name for name in loops[0].names)
+
+
+def _same(one: Any, other: torch.optim.Optimizer) -> bool:
+    """Whether it is one optimizer: a wrapper has other identity, and the same groups."""
+    return one is other or any(mine is theirs for mine in one.param_groups for theirs in other.param_groups)
 
 
 def _share(one: torch.optim.Optimizer, other: torch.optim.Optimizer) -> bool:

@@ -127,6 +127,35 @@ def test_another_optimizer_on_the_same_parameters(tmp_path: Path) -> None:
     assert (facts["optimizer"], facts["others"]) == (None, 5)
 
 
+class Wrapped(torch.optim.Optimizer):
+    """Hands everything on to another one, as libraries do."""
+
+    def __init__(self, inner: torch.optim.Optimizer) -> None:
+        self.inner = inner
+        self.state, self.defaults = inner.state, inner.defaults
+
+    @property
+    def param_groups(self) -> Any:  # type: ignore[override]
+        return self.inner.param_groups
+
+    def step(self, closure: Any = None) -> Any:
+        return self.inner.step(closure)
+
+
+def test_a_wrapper_of_the_optimizer_is_the_optimizer(tmp_path: Path) -> None:
+    def loop() -> None:
+        model = nn.Linear(4, 1)
+        optimizer = Wrapped(SGD(model.parameters(), lr=0.1))
+        scheduler = StepLR(optimizer, 1)
+        for _ in range(5):
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+            scheduler.step()
+
+    facts = of(examine(tmp_path, loop))
+    assert (facts["optimizer"], facts["others"]) == (0, 0)
+
+
 class Counting:
     """A schedule that a call changes."""
 
