@@ -71,6 +71,22 @@ def user_frames() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def held_by_user(thing: object, but: object) -> bool:
+    """Whether a variable of the running frames holds the thing, or an object or container in one; not ``but``."""
+    for frame in user_frames():
+        for each in (*frame.f_locals.values(), *frame.f_globals.values()):
+            if each is thing or (each is not but and any(inner is thing for inner in _held_in(each))):
+                return True
+    return False
+
+
+def _held_in(holder: object) -> list[object]:
+    if isinstance(holder, (list, tuple)):
+        return list(holder[:100])
+    inside = holder if type(holder) is dict else getattr(holder, "__dict__", None)
+    return list(inside.values()) if isinstance(inside, dict) else []
+
+
 def loops_running() -> list[LoopAround]:
     """The loops of the user's code that are running now, the outermost first."""
     return _loops_of(list(user_frames()))

@@ -14,7 +14,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.plan import Plan, planned
-from dnndoctor.observe.reading import LoopAround, calls, calls_on, loops_running
+from dnndoctor.observe.reading import LoopAround, calls, calls_on, held_by_user, loops_running
 from dnndoctor.observe.source import caller, variable_names
 from dnndoctor.observe.window import Border, Window
 
@@ -55,6 +55,8 @@ class SchedulerFacts:
     own_since: bool = False
     others_since: bool = False
     stepped: bool = False
+    built_after: int = 0  # so many optimizers
+    replaced: bool = False  # its optimizer, by one that was built later on the same parameters, and nobody holds it
 
 
 class StandIn:
@@ -90,6 +92,7 @@ class Schedulers(Window):
         self.all: list[SchedulerFacts] = []
         self._known: MutableMapping[Any, SchedulerFacts] = WeakIdKeyDictionary()
         self._inside = False
+        self._order: MutableMapping[Any, int] = WeakIdKeyDictionary()  # of optimizers, as they were built
 
     def install(self, border: Border) -> None:
         """Wrap ``step`` of each class that has its own."""
@@ -114,6 +117,10 @@ class Schedulers(Window):
 
         return step
 
+    def optimizer_built(self, optimizer: torch.optim.Optimizer, _location: Location | None) -> None:
+        """Number them."""
+        self._order[optimizer] = len(self._order)
+
     def scheduler_built(self, scheduler: Any, location: Location | None) -> None:
         """Keep what it was: a schedule is run from its start."""
         self.watch.schedulers.setdefault(scheduler, None)
@@ -124,7 +131,7 @@ class Schedulers(Window):
         if isinstance(optimizer, torch.optim.Optimizer):
             start = StandIn(optimizer)
             state = copied(scheduler, optimizer, start)
-        facts = SchedulerFacts(scheduler, location, None, start, state)
+        facts = SchedulerFacts(scheduler, location, None, start, state, built_after=len(self._order))
         for inner in getattr(scheduler, "_schedulers", ()):
             if inner in self._known:
                 self.all = [each for each in self.all if each is not self._known[inner]]
@@ -148,15 +155,23 @@ class Schedulers(Window):
             facts.others += facts.others_since and not facts.own_since
         facts.own_since = facts.others_since = False
 
-    def before_step(self, _optimizer: torch.optim.Optimizer) -> None:
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Find the calls that are yet to come."""
         if self.watch.step not in LOOKS:
             return
         for facts in self.all:
+            facts.replaced = facts.replaced or self._replaced(facts, optimizer)
             if facts.call_location is None:
                 found = next(calls_on("step", lambda each, of=facts.scheduler: each is of), None)  # type: ignore[misc]
                 if found is not None:
                     _, facts.call_location, facts.call_loops = found
+
+    def _replaced(self, facts: SchedulerFacts, steps: torch.optim.Optimizer) -> bool:
+        """Whether ``steps`` took the name of the scheduler's own optimizer, which nothing else holds any more."""
+        mine = getattr(facts.scheduler, "optimizer", None)
+        if mine is None or facts.stepped or self._order.get(steps, -1) < facts.built_after:
+            return False
+        return not _same(mine, steps) and _share(mine, steps) and not held_by_user(mine, facts.scheduler)
 
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Whose steps lie between the calls of a scheduler."""
@@ -227,6 +242,7 @@ class Schedulers(Window):
             "call_location": each.call_location,
             "given": each.given,
             "others": each.others,
+            "replaced": each.replaced,
         }
 
 
