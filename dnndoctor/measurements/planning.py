@@ -37,6 +37,7 @@ class Schedule:
 
     ``calls``: of its ``step`` that were seen; ``per``: "step" or "epoch", by the loops that it is called in, None where
     no call was seen. ``before_any_step``: calls before its optimizer's first step, in the loop that steps it.
+    ``replaced``: nothing but it holds its optimizer any more, and one built later steps on the same parameters.
     ``others``: calls since the last of which only another optimizer over the same parameters stepped. ``planned``:
     calls that the run is meant to make. ``given``: it is given a metric or an epoch. ``never_called``: no file of the
     user's calls it. ``rates``: largest rate of the groups at evenly spaced points of the planned run, the start and the
@@ -55,6 +56,7 @@ class Schedule:
     per: str | None = None
     before_any_step: int = 0
     others: int = 0
+    replaced: bool = False
     planned: int | None = None
     given: bool = False
     never_called: bool = False

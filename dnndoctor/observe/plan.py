@@ -78,7 +78,7 @@ class Plan(Window):
         searched, at = _searched(self._around.get(lead.optimizer, []) if lead is not None else [])
         if not self.loops and not self._told:
             return {"framework": self.framework, "searched": searched, "searched_at": at}
-        known = planned(self.loops, _backwards_per_step(lead))
+        known = planned(self.loops, _backwards_per_step(lead), self.framework is not None)
         known = {**known, **{key: each for key, each in self._told.items() if each is not None}}
         return {
             **known,
@@ -108,14 +108,15 @@ def _searched(loops: list[LoopAround]) -> tuple[list[str], Location | None]:
     return names, (grids or tried)[0].location
 
 
-def planned(loops: list[LoopAround], backwards: int = 1) -> dict[str, int | None]:
+def planned(loops: list[LoopAround], backwards: int = 1, accumulates: bool = False) -> dict[str, int | None]:
     """Epochs, steps per epoch and steps in all of what runs in these loops, each None where it is not known.
 
-    ``backwards``: of one step, by which what runs under a condition runs less often.
+    ``backwards``: of one step, by which what runs under a condition runs less often, and everything where a library
+    ``accumulates`` gradients by itself.
     """
     if not loops:
         return {"epochs": None, "steps_per_epoch": None, "steps": None}
-    seldom = backwards if loops[-1].conditional else 1
+    seldom = backwards if loops[-1].conditional or accumulates else 1
     at = next((i for i, each in enumerate(loops) if each.kind == "loader"), len(loops) - 1)
     outer, inner = loops[:at], loops[at:]
     if len(loops) == 1 and inner[0].kind != "loader" and any("epoch" in name for name in inner[0].names):

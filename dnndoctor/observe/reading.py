@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from torch.utils.data import DataLoader
 from dnndoctor.findings import Location
 from dnndoctor.observe.source import absolute, is_user_file, relative
 
-MOST_FILES, MOST_BYTES = 60, 400_000
+MOST_FILES, MOST_BYTES = 60, 400_000  # of one file; and of all files together
+MOST_BYTES_IN_ALL = 800_000
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _THROUGH = frozenset(("enumerate", "tqdm", "track", "list", "tuple", "iter", "progress_bar", "reversed", "sorted"))
 _NUMBERS: dict[str, Callable[..., Any]] = {
@@ -67,6 +69,22 @@ def user_frames() -> Iterator[FrameType]:
         if is_user_file(frame.f_code.co_filename):
             yield frame
         frame = frame.f_back
+
+
+def held_by_user(thing: object, but: object) -> bool:
+    """Whether a variable of the running frames holds the thing, or an object or container in one; not ``but``."""
+    for frame in user_frames():
+        for each in (*frame.f_locals.values(), *frame.f_globals.values()):
+            if each is thing or (each is not but and any(inner is thing for inner in _held_in(each))):
+                return True
+    return False
+
+
+def _held_in(holder: object) -> list[object]:
+    if isinstance(holder, (list, tuple)):
+        return list(holder[:100])
+    inside = holder if type(holder) is dict else getattr(holder, "__dict__", None)
+    return list(inside.values()) if isinstance(inside, dict) else []
 
 
 def loops_running() -> list[LoopAround]:
@@ -345,7 +363,13 @@ def files(script: str, before: frozenset[str] = frozenset()) -> list[str]:
         path = getattr(module, "__file__", None)
         if isinstance(path, str) and path.endswith(".py") and is_user_file(path):
             paths.append(path)
-    return list(dict.fromkeys(relative(each) for each in paths))[:MOST_FILES]
+    found: list[str] = []
+    room = MOST_BYTES_IN_ALL
+    for path in dict.fromkeys(paths):
+        room -= os.path.getsize(path) if os.path.exists(path) else 0
+        if room > 0:
+            found.append(relative(path))
+    return list(dict.fromkeys(found))[:MOST_FILES]
 
 
 @cache

@@ -14,7 +14,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.plan import Plan, planned
-from dnndoctor.observe.reading import LoopAround, calls, calls_on, loops_running
+from dnndoctor.observe.reading import LoopAround, calls, calls_on, held_by_user, loops_running
 from dnndoctor.observe.source import caller, variable_names
 from dnndoctor.observe.window import Border, Window
 
@@ -55,6 +55,8 @@ class SchedulerFacts:
     own_since: bool = False
     others_since: bool = False
     stepped: bool = False
+    built_after: int = 0  # so many optimizers
+    replaced: bool = False  # its optimizer, by one that was built later on the same parameters, and nobody holds it
 
 
 class StandIn:
@@ -90,6 +92,7 @@ class Schedulers(Window):
         self.all: list[SchedulerFacts] = []
         self._known: MutableMapping[Any, SchedulerFacts] = WeakIdKeyDictionary()
         self._inside = False
+        self._order: MutableMapping[Any, int] = WeakIdKeyDictionary()  # of optimizers, as they were built
 
     def install(self, border: Border) -> None:
         """Wrap ``step`` of each class that has its own."""
@@ -114,6 +117,10 @@ class Schedulers(Window):
 
         return step
 
+    def optimizer_built(self, optimizer: torch.optim.Optimizer, _location: Location | None) -> None:
+        """Number them."""
+        self._order[optimizer] = len(self._order)
+
     def scheduler_built(self, scheduler: Any, location: Location | None) -> None:
         """Keep what it was: a schedule is run from its start."""
         self.watch.schedulers.setdefault(scheduler, None)
@@ -124,7 +131,7 @@ class Schedulers(Window):
         if isinstance(optimizer, torch.optim.Optimizer):
             start = StandIn(optimizer)
             state = copied(scheduler, optimizer, start)
-        facts = SchedulerFacts(scheduler, location, None, start, state)
+        facts = SchedulerFacts(scheduler, location, None, start, state, built_after=len(self._order))
         for inner in getattr(scheduler, "_schedulers", ()):
             if inner in self._known:
                 self.all = [each for each in self.all if each is not self._known[inner]]
@@ -148,21 +155,29 @@ class Schedulers(Window):
             facts.others += facts.others_since and not facts.own_since
         facts.own_since = facts.others_since = False
 
-    def before_step(self, _optimizer: torch.optim.Optimizer) -> None:
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Find the calls that are yet to come."""
         if self.watch.step not in LOOKS:
             return
         for facts in self.all:
+            facts.replaced = facts.replaced or self._replaced(facts, optimizer)
             if facts.call_location is None:
                 found = next(calls_on("step", lambda each, of=facts.scheduler: each is of), None)  # type: ignore[misc]
                 if found is not None:
                     _, facts.call_location, facts.call_loops = found
 
+    def _replaced(self, facts: SchedulerFacts, steps: torch.optim.Optimizer) -> bool:
+        """Whether ``steps`` took the name of the scheduler's own optimizer, which nothing else holds any more."""
+        mine = getattr(facts.scheduler, "optimizer", None)
+        if mine is None or facts.stepped or self._order.get(steps, -1) < facts.built_after:
+            return False
+        return not _same(mine, steps) and _share(mine, steps) and not held_by_user(mine, facts.scheduler)
+
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Whose steps lie between the calls of a scheduler."""
         for facts in self.all:
             mine = getattr(facts.scheduler, "optimizer", None)
-            if mine is optimizer:
+            if mine is not None and _same(mine, optimizer):
                 facts.own_since = facts.stepped = True
             elif mine is not None and not facts.others_since and _share(mine, optimizer):
                 facts.others_since = True
@@ -186,12 +201,18 @@ class Schedulers(Window):
         around, here = [one.location for one in steps], [one.location for one in inside]
         if here == around:
             known = (self.plan.facts() or {}).get("steps")
-            odd = inside[-1].conditional and not steps[-1].conditional
+            # A library that calls it for the user may leave calls out, while gradients are accumulated.
+            odd = self.plan.framework is not None or (inside[-1].conditional and not steps[-1].conditional)
             return ("epoch" if _by_epoch(inside) else "step"), None if odd else known
         if around[: len(here)] == here:
             alone = [*inside, LoopAround(here[-1], "range", 1)]
             return "epoch", None if inside[-1].conditional else planned(alone)["steps"]
         return None, None
+
+    def _index(self, optimizer: Any) -> int | None:
+        """Of an optimizer that stepped."""
+        stepped = self.watch.optimizers if optimizer is not None else []
+        return next((one.index for one in stepped if _same(optimizer, one.optimizer)), None)
 
     def _never_called(self, each: SchedulerFacts) -> bool:
         """Whether no line of the user's files can call it: every ``step()`` in them is an optimizer's."""
@@ -212,7 +233,7 @@ class Schedulers(Window):
             "name": type(each.scheduler).__name__,
             "location": each.location,
             "variable": each.name,
-            "optimizer": next((one.index for one in self.watch.optimizers if one.optimizer is optimizer), None),
+            "optimizer": self._index(optimizer),
             "settings": {key: numbers[key] for key in _SETTINGS if isinstance(numbers.get(key), (int, float))},
             "milestones": sorted(int(m) for m in numbers.get("milestones") or numbers.get("_milestones") or ()),
             "calls": each.calls,
@@ -221,6 +242,7 @@ class Schedulers(Window):
             "call_location": each.call_location,
             "given": each.given,
             "others": each.others,
+            "replaced": each.replaced,
         }
 
 
@@ -236,6 +258,11 @@ def _then(init: Callable[..., None], look: Callable[..., Any]) -> Callable[..., 
 def _by_epoch(loops: list[LoopAround]) -> bool:
     """Whether it is one loop, whose every time through is an epoch: the whole data set is one batch."""
     return len(loops) == 1 and loops[0].kind != "loader" and any("epoch" in name for name in loops[0].names)
+
+
+def _same(one: Any, other: torch.optim.Optimizer) -> bool:
+    """Whether it is one optimizer: a wrapper has other identity, and the same groups."""
+    return one is other or any(mine is theirs for mine in one.param_groups for theirs in other.param_groups)
 
 
 def _share(one: torch.optim.Optimizer, other: torch.optim.Optimizer) -> bool:

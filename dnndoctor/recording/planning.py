@@ -54,6 +54,7 @@ def schedules(rows: Rows) -> m.Schedules:
                 per=row.get("per"),
                 before_any_step=row["before_any_step"],
                 others=row["others"],
+                replaced=row["replaced"],
                 planned=row.get("planned"),
                 given=row["given"],
                 never_called=bool(row.get("never_called")),

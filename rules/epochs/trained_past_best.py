@@ -10,7 +10,7 @@ from dnndoctor.rules.learning_rate.sweep_reading import NO_FALLING_LOSS
 
 @rule("EPO103", Severity.WARNING, practice="epochs", not_for=NO_FALLING_LOSS)
 def trained_past_best(
-    history: History, habits: Habits | None, *, fewest: int = 8, past: float = 0.25, worse: float = 1.1
+    history: History, habits: Habits | None, *, fewest: int = 8, past: float = 0.25, worse: float = 1.2
 ) -> Iterator[Finding]:
     """Training went on for long after the validation loss was at its best.
 
@@ -31,7 +31,7 @@ def trained_past_best(
         Prechelt 1998, Early Stopping - But When?, section 2.
         fewest: 8, this project's choice: evaluations, so that noise makes no best.
         past: 0.25, the rule catalogue of this project: share of the run after the best.
-        worse: 1.1, this project's choice: the end against the best, beyond what evaluations of small sets differ by.
+        worse: 1.2, this project's choice: the end against the best, beyond what evaluations of small sets differ by.
     """
     losses, at = history.validation_loss, history.validation_step
     if not history.complete:

@@ -46,9 +46,7 @@ def rate_not_applied(
 
 def _schedules(schedules: Schedules, optimizers: Optimizers, fewest: int) -> Iterator[Finding]:
     for each in schedules.all:
-        if each.optimizer is not None and each.others < fewest:
-            continue
-        if each.others >= fewest:
+        if each.others >= fewest or each.replaced:
             main = optimizers.main
             yield Finding(
                 f"{each.name} changes the rate of an optimizer that does not step: {main.name} does, at its own rate",

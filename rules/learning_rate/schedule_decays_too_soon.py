@@ -8,7 +8,7 @@ from dnndoctor.rules.learning_rate.schedule_reading import alive_until, each_sch
 
 @rule("LRN104", Severity.WARNING, practice="learning-rate")
 def schedule_decays_too_soon(
-    schedules: Schedules, plan: Plan | None, *, floor: float = 0.01, lost: float = 0.25, early: float = 0.4
+    schedules: Schedules, plan: Plan | None, *, floor: float = 0.01, lost: float = 0.25, early: float = 0.33
 ) -> Iterator[Finding]:
     """The schedule brings the rate to nearly nothing long before the run is over.
 
@@ -30,7 +30,7 @@ def schedule_decays_too_soon(
         Loshchilov and Hutter 2017, SGDR, section 3: the rate reaches its minimum at the end of a run.
         floor: 0.01, this project's choice: the rates that step schedules of published runs end with are not below.
         lost: 0.25, this project's choice: three quarters of the run are wasted, an error.
-        early: 0.4, this project's choice: the published step schedules keep a hundredth of the rate beyond half.
+        early: 0.33, this project's choice: the published step schedules keep a hundredth of the rate beyond half.
     """
     judged = [each for each in each_schedule(schedules) if len(each.rates) > 2]
     if not judged:

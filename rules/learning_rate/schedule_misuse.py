@@ -45,7 +45,7 @@ def schedule_misuse(
     """
     examined = False
     for each in each_schedule(schedules):
-        if each.others:  # it belongs to an optimizer that does not step, which is another fault
+        if each.others or each.replaced:  # it belongs to an optimizer that does not step, which is another fault
             continue
         examined = examined or each.per is not None or each.calls > 0 or each.never_called
         found = (

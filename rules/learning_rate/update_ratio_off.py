@@ -63,12 +63,11 @@ def update_ratio_off(
     if low <= middle <= high or middle == 0:
         return
     off = not least <= middle <= most
-    # Where pretrained weights move little, or trials at other rates do no better, no harm was measured.
-    gentle = middle < low and run is not None and run.pretrained
-    sound = sweep is not None and own_progress(sweep) >= 0.5 * sweep.progress
-    if gentle:
+    if middle < low and run is not None and run.pretrained:
         return
-    yield _finding(main, middle, len(ratios), Severity.WARNING if off and not sound else Severity.INFO)
+    # Harm is what trials at other rates do better; a loss that falls below zero without a floor tells nothing of it.
+    harmed = sweep is not None and own_progress(sweep) < 0.5 * sweep.progress and sweep.best_score >= 0
+    yield _finding(main, middle, len(ratios), Severity.WARNING if off and harmed else Severity.INFO)
 
 
 def _finding(main: Optimizer, middle: float, layers: int, severity: Severity) -> Finding:

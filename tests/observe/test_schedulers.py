@@ -127,6 +127,64 @@ def test_another_optimizer_on_the_same_parameters(tmp_path: Path) -> None:
     assert (facts["optimizer"], facts["others"]) == (None, 5)
 
 
+def reassigned() -> None:
+    model = nn.Linear(4, 1)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    scheduler = StepLR(optimizer, 1)
+    optimizer = SGD(model.parameters(), lr=0.2)
+    for _ in range(4):
+        for _ in range(10):
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+        scheduler.step()
+
+
+def one_after_the_other() -> None:
+    model = nn.Linear(4, 1)
+    second = SGD(model.parameters(), lr=0.1)
+    scheduler = StepLR(second, 1)
+    first = torch.optim.Adam(model.parameters(), lr=0.01)
+    for optimizer in (first, second):
+        for _ in range(10):
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+    scheduler.step()
+
+
+@pytest.mark.parametrize(("loop", "replaced"), [(reassigned, True), (one_after_the_other, False)])
+def test_an_optimizer_that_another_took_the_name_of(tmp_path: Path, loop: Callable[[], None], replaced: bool) -> None:
+    assert of(examine(tmp_path, loop, steps=8))["replaced"] is replaced
+
+
+class Wrapped(torch.optim.Optimizer):
+    """Hands everything on to another one, as libraries do."""
+
+    def __init__(self, inner: torch.optim.Optimizer) -> None:
+        self.inner = inner
+        self.state, self.defaults = inner.state, inner.defaults
+
+    @property
+    def param_groups(self) -> Any:  # type: ignore[override]
+        return self.inner.param_groups
+
+    def step(self, closure: Any = None) -> Any:
+        return self.inner.step(closure)
+
+
+def test_a_wrapper_of_the_optimizer_is_the_optimizer(tmp_path: Path) -> None:
+    def loop() -> None:
+        model = nn.Linear(4, 1)
+        optimizer = Wrapped(SGD(model.parameters(), lr=0.1))
+        scheduler = StepLR(optimizer, 1)
+        for _ in range(5):
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+            scheduler.step()
+
+    facts = of(examine(tmp_path, loop))
+    assert (facts["optimizer"], facts["others"]) == (0, 0)
+
+
 class Counting:
     """A schedule that a call changes."""
 

@@ -16,6 +16,11 @@ def test_a_scheduler_of_an_old_optimizer() -> None:
     assert "StepLR changes the rate of an optimizer that does not step" in found.message
 
 
+def test_a_scheduler_whose_optimizer_was_replaced_needs_no_call() -> None:
+    schedule = a_schedule(optimizer=None, replaced=True, calls=0)
+    assert judged(rule, an_optimizer(), the_groups(), schedule, NO_HABITS).state is State.FINDING
+
+
 def test_a_scheduler_of_the_optimizer_that_steps_is_sound() -> None:
     assert judged(rule, an_optimizer(), the_groups(), a_schedule(), NO_HABITS).state is State.PASS
     # Its optimizer has its turn later, on other parameters.

@@ -24,14 +24,14 @@ def test_where_the_loop_may_end_early_it_is_a_warning() -> None:
     assert found.severity is Severity.WARNING
 
 
-def test_a_rate_that_is_gone_at_a_third_is_a_warning() -> None:
-    [found] = judged(rule, a_schedule([1.0] * 33 + [1e-3] * 68)).findings
+def test_a_rate_that_is_gone_before_a_third_is_a_warning() -> None:
+    [found] = judged(rule, a_schedule([1.0] * 30 + [1e-3] * 70)).findings
     assert found.severity is Severity.WARNING
 
 
 def test_the_threshold() -> None:
-    assert judged(rule, a_schedule([1.0] * 40 + [1e-3] * 60)).state is State.PASS
-    assert judged(rule, a_schedule([1.0] * 39 + [1e-3] * 61)).state is State.FINDING
+    assert judged(rule, a_schedule([1.0] * 33 + [1e-3] * 67)).state is State.PASS
+    assert judged(rule, a_schedule([1.0] * 32 + [1e-3] * 68)).state is State.FINDING
     [found] = judged(rule, a_schedule([1.0] * 25 + [1e-3] * 75)).findings
     assert found.severity is Severity.WARNING
 

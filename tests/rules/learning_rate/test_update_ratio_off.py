@@ -10,6 +10,7 @@ from dnndoctor.measurements import LearningRateSweep, Run
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_rate.update_ratio_off import update_ratio_off as rule
 from tests.literals import a_parameter, an_optimizer, judged, updates, weights_of
+from tests.rules.learning_rate.conftest import make_sweep
 
 MODEL = weights_of(a_parameter("a.weight"), a_parameter("b.weight"), a_parameter("a.bias", "bias"))
 
@@ -27,7 +28,8 @@ MODEL = weights_of(a_parameter("a.weight"), a_parameter("b.weight"), a_parameter
     ],
 )
 def test_the_bands(ratio: float, severity: Severity | None) -> None:
-    findings = judged(rule, updates(a__weight=ratio, b__weight=ratio), MODEL, an_optimizer()).findings
+    harmed = make_sweep(1.0, 2.0)
+    findings = judged(rule, updates(a__weight=ratio, b__weight=ratio), MODEL, an_optimizer(), harmed).findings
     assert [each.severity for each in findings] == ([] if severity is None else [severity])
     assert all(each.location == Location("train.py", 20, 48) for each in findings)
 
@@ -52,6 +54,13 @@ def test_where_trials_do_no_better_it_is_information(sweep: Callable[..., Learni
     moves = updates(a__weight=0.2, b__weight=0.2)
     assert judged(rule, moves, MODEL, an_optimizer(), sweep(0.2, 0.4)).findings[0].severity is Severity.INFO
     assert judged(rule, moves, MODEL, an_optimizer(), sweep(1.0, 2.0)).findings[0].severity is Severity.WARNING
+
+
+def test_a_loss_without_a_floor_or_trials_tells_of_no_harm(sweep: Callable[..., LearningRateSweep]) -> None:
+    moves = updates(a__weight=0.2, b__weight=0.2)
+    endless = sweep(1.0, 2.0, best_score=-50.0)
+    assert judged(rule, moves, MODEL, an_optimizer(), endless).findings[0].severity is Severity.INFO
+    assert judged(rule, moves, MODEL, an_optimizer()).findings[0].severity is Severity.INFO
 
 
 def test_pretrained_weights_may_move_little() -> None:
