@@ -34,6 +34,8 @@ def measure(watch: Watch, room: Room) -> None:
         facts = _facts(watch, room)
     except Unable as why:
         facts = {"missing": str(why)}
+    if "missing" not in facts:
+        facts["grows"] = grows(facts)
     supervision(watch).overfitting = facts
     watch.writer.put("probe", {"name": NAME, "facts": facts})
 

@@ -229,10 +229,19 @@ def test_what_is_learned_for_all_samples_is_no_over_fitting(tmp_path: Path) -> N
     torch.manual_seed(0)
     x = torch.randn(400, 20)
     y = (x[:, 0] > 0).long()
-    model = nn.Linear(20, 2)
-    grown, tried = facts_of(tmp_path, lambda: train(model, x, y), overfitting.measure, regularization.measure)
-    assert not overfitting.grows(grown)
-    assert tried == {"missing": "no over-fitting was measured"}
+    model = nn.Sequential(nn.Linear(20, 4), nn.ReLU(), nn.Linear(4, 2))
+    grown, tried, wider, warm = facts_of(
+        tmp_path,
+        lambda: train(model, x, y),
+        overfitting.measure,
+        regularization.measure,
+        width.measure,
+        warm_start.measure,
+    )
+    assert not grown["grows"]
+    assert tried == warm == {"missing": "no over-fitting was measured"}
+    assert "missing" not in wider, wider
+    assert [each["factor"] for each in wider["widths"]] == [1.0, 0.5, 2.0]
 
 
 @pytest.mark.parametrize("forgetful", [False, True])

@@ -27,6 +27,7 @@ def growth(**changes: Any) -> Overfitting:
         "planned_epochs": 40.0,
         "length": 200,
         "augmented": False,
+        "grows": True,
         "model": "Net",
         "location": MODEL,
     }
