@@ -394,3 +394,31 @@ def test_the_update_rule_is_the_user_s(tmp_path: Path) -> None:
     twin = taped(tmp_path, loop, use)
     for one, other in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_the_loop_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    """Through the whole examination, random streams and all: the same losses as in a run that nobody watches."""
+    x, y = table()
+
+    def loop(losses: list[float]) -> None:
+        torch.manual_seed(5)
+        model = nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 2))
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+        for _ in range(40):
+            rows = torch.randperm(80)[:16]
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x[rows] + 0.1 * torch.randn(16, 20)), y[rows])
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss))
+
+    bare: list[float] = []
+    loop(bare)
+    seen: list[float] = []
+    probes = ("overfitting", "regularization", "width", "pretraining")
+    with watching(tmp_path, steps=12, probes=True, only=probes) as examination:
+        loop(seen)
+    facts = {row["name"]: row["facts"] for row in examination.rows["probe"]}
+    assert "missing" not in facts["overfitting"], facts["overfitting"]
+    assert len(seen) > 13
+    assert seen == bare[: len(seen)]
