@@ -21,6 +21,7 @@ class Overfitting:
     ``epochs``: that were trained here; ``planned_epochs``: that the run is meant to have, None where not known.
     ``augmented``: a sample comes in different forms, None where nobody can tell. ``restraints``: what is there against
     over-fitting ("dropout", "weight decay", "normalization", ...). ``parameters``: trainable ones.
+    ``grows``: the held-out loss rises again or stays so far behind that remedies were looked for.
     """
 
     marks: NDArray[np.int64]
@@ -37,6 +38,7 @@ class Overfitting:
     planned_epochs: float | None = None
     augmented: bool | None = None
     restraints: tuple[str, ...] = ()
+    grows: bool = False
     model: str = ""
     location: Location | None = None
 

@@ -38,6 +38,47 @@ def split(rows: int, share: float, seed: int) -> Split:
     return Split(order[held:], order[:held], seed)
 
 
+class Training:
+    """A copy in training with the user's batch size and update rule, that can be left and taken up again.
+
+    ``after_step`` may change the weights after each update, as weight decay does.
+    """
+
+    def __init__(self, task: Task, twin: nn.Module, part: Split, after_step: Callable[[], None] | None = None) -> None:
+        self._task, self._twin, self._part, self._after_step = task, twin, part, after_step
+        self._batches, self._update = batches(part, task.batch), task.updates(twin)
+        self._parameters = [each for each in twin.parameters() if each.requires_grad]
+        self._random = torch.Generator().manual_seed(part.seed).get_state()
+        self._taken = 0
+
+    def advance(self, steps: int, deadline: float) -> bool:
+        """Train until ``steps`` have been taken in all; False if the time was up before."""
+        torch.set_rng_state(self._random)
+        while self._taken < steps:
+            if time.perf_counter() > deadline:
+                return False
+            self._step()
+            self._taken += 1
+        self._random = torch.get_rng_state()
+        return True
+
+    def _step(self) -> None:
+        for each in self._parameters:
+            each.grad = None
+        for _ in range(self._task.per_step):
+            loss = self._task.loss(self._twin, next(self._batches))
+            loss.backward()  # type: ignore[no-untyped-call]
+        self._update()
+        if self._after_step is not None:
+            self._after_step()
+
+    def score(self, course: Course) -> bool:
+        """Add its scores; False if they are not finite."""
+        course.training.append(self._task.scores(self._twin, self._part.train[:CHUNK]))
+        course.held_out.append(self._task.scores(self._twin, self._part.held[:CHUNK]))
+        return math.isfinite(course.training[-1].loss) and math.isfinite(course.held_out[-1].loss)
+
+
 def follow(
     task: Task,
     twin: nn.Module,
@@ -46,31 +87,30 @@ def follow(
     deadline: float,
     after_step: Callable[[], None] | None = None,
 ) -> Course:
-    """Train the copy for ``marks[-1]`` steps with the user's batch size and update rule, scored at each mark.
-
-    ``after_step`` may change the weights after each update, as weight decay does.
-    """
-    course, torch_batches = Course(), batches(part, task.batch)
-    torch.manual_seed(part.seed)
-    update = task.updates(twin)
-    parameters = [each for each in twin.parameters() if each.requires_grad]
-    for step in range(1, marks[-1] + 1):
-        for each in parameters:
-            each.grad = None
-        for _ in range(task.per_step):
-            loss = task.loss(twin, next(torch_batches))
-            loss.backward()  # type: ignore[no-untyped-call]
-        update()
-        if after_step is not None:
-            after_step()
-        if step in marks:
-            course.training.append(task.scores(twin, part.train[:CHUNK]))
-            course.held_out.append(task.scores(twin, part.held[:CHUNK]))
-            finite = math.isfinite(course.training[-1].loss) and math.isfinite(course.held_out[-1].loss)
-            if not finite or (time.perf_counter() > deadline and step < marks[-1]):
-                course.finished = False
-                break
+    """Train the copy to the last mark, scored at each."""
+    course, training = Course(), Training(task, twin, part, after_step)
+    for mark in marks:
+        if not training.advance(mark, deadline) or not training.score(course):
+            course.finished = False
+            break
     return course
+
+
+def side_by_side(task: Task, parts: list[Split], marks: list[int], deadline: float) -> list[Course]:
+    """One training per split, each to the same mark before the next, so that all get equally far in the time.
+
+    Every course has the scores of the marks that all of them reached.
+    """
+    trainings, courses = [Training(task, task.model(), part) for part in parts], [Course() for _ in parts]
+    for reached, mark in enumerate(marks):
+        in_time = all(each.advance(mark, deadline) for each in trainings)
+        finite = in_time and [each.score(course) for each, course in zip(trainings, courses, strict=True)]
+        if not finite or not all(finite):
+            for course in courses:
+                course.finished = False
+                del course.training[reached:], course.held_out[reached:]
+            break
+    return courses
 
 
 def batches(part: Split, size: int) -> Iterator[torch.Tensor]:

@@ -66,6 +66,9 @@ PROBES = (
     Outside("width", width.measure, share=0.2, most=4.0),
     Outside("pretraining", warm_start.measure, share=0.2, most=4.0),
     Outside("compile", precision.measure_compiled, share=0.8, most=60.0, on_request=True),
+    Outside("regularization", regularization.measure, share=0.3, most=12.0),
+    Outside("width", width.measure, share=0.3, most=8.0),
+    Outside("pretraining", warm_start.measure, share=0.3, most=8.0),
 )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from dnndoctor.observe.watch import Watch
-from dnndoctor.probes.course import Course, follow, seconds_per_step, split
+from dnndoctor.probes.course import Course, seconds_per_step, side_by_side, split
 from dnndoctor.probes.restraints import plan_of, restraints
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.task import Task, Unable, supervision, task_of
@@ -23,7 +23,7 @@ NAME = "overfitting"
 SPLITS = 3
 HELD_OUT = 0.25
 EPOCHS = 30  # where it is not known how long the run is meant to be
-MARKS = 12
+MARKS, FEWEST_MARKS = 12, 5
 FEWEST_STEPS = 20
 RISEN, BEHIND = 0.1, 0.2  # of the progress: from here on other probes look for a remedy
 
@@ -34,6 +34,8 @@ def measure(watch: Watch, room: Room) -> None:
         facts = _facts(watch, room)
     except Unable as why:
         facts = {"missing": str(why)}
+    if "missing" not in facts:
+        facts["grows"] = grows(facts)
     supervision(watch).overfitting = facts
     watch.writer.put("probe", {"name": NAME, "facts": facts})
 
@@ -69,12 +71,11 @@ def _facts(watch: Watch, room: Room) -> dict[str, Any]:
     if steps < min(FEWEST_STEPS, wanted):
         raise Unable(f"a step takes {per_step:.2g} s: there is no time for {FEWEST_STEPS} of them, three times over")
     marks = spread(steps)
-    courses = []
-    for part in parts:
-        course = follow(task, task.model(), part, marks, deadline)
-        if not course.finished:
-            raise Unable("the time was up, or the loss was no longer finite")
-        courses.append(course)
+    courses = side_by_side(task, parts, marks, deadline)
+    marks = marks[: len(courses[0].held_out)]
+    if len(marks) < FEWEST_MARKS:
+        raise Unable("the time was up, or the loss was no longer finite")
+    steps = marks[-1]
     start = [task.scores(task.model(), part.held[:512]).loss for part in parts]
     return {
         "start": float(np.mean(start)),

@@ -19,8 +19,8 @@ from dnndoctor.probes.room import Room
 from dnndoctor.probes.task import Task, Unable, task_of
 
 NAME = "regularization"
-DROPOUT = (0.2, 0.5)
-DECAYS = (1.0, 3.0)  # by how many times the weights would shrink to 1/e over all steps, with no gradient
+DROPOUT = (0.5, 0.2)
+DECAYS = (3.0, 1.0)  # by how many times the weights would shrink to 1/e over all steps, with no gradient
 WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 
 
@@ -38,9 +38,11 @@ def _facts(watch: Watch, room: Room) -> dict[str, Any]:
     if not overfitting.grows(known):
         raise Unable("no over-fitting was measured")
     steps, deadline = known["marks"][-1], room.deadline
-    trials = [("dropout", share) for share in DROPOUT]
-    if task.rate > 0:
-        trials += [("weight_decay", times / (task.rate * steps)) for times in DECAYS]
+    trials = []
+    for share, times in zip(DROPOUT, DECAYS, strict=True):
+        trials.append(("dropout", share))
+        if task.rate > 0:
+            trials.append(("weight_decay", times / (task.rate * steps)))
     variants = []
     for kind, value in trials:
         losses, errors = [], []

@@ -24,6 +24,8 @@ from dnndoctor.probes.task import Task, Unable, task_of
 NAME = "width"
 FACTORS = (1.0, 0.5, 2.0)
 SEEDS = 2
+SECONDS = 2.0  # where nothing is wrong
+COST = 4.5  # steps of the user's width that a step of all three takes, at most
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -38,9 +40,12 @@ def measure(watch: Watch, room: Room) -> None:
 
 def _facts(watch: Watch, room: Room) -> dict[str, Any]:
     known, task = overfitting.measured(watch), task_of(watch)
-    if not overfitting.grows(known):
-        raise Unable("no over-fitting was measured")
-    steps, deadline = known["marks"][-1], room.deadline
+    seconds = room.seconds if overfitting.grows(known) else min(room.seconds, SECONDS)
+    affordable = int(0.7 * seconds / (SEEDS * COST * max(known["per_step"], 1e-6)))
+    steps, deadline = min(known["marks"][-1], affordable), room.deadline
+    fewest = min(overfitting.FEWEST_STEPS, known["marks"][-1])
+    if steps < fewest:
+        raise Unable(f"a step takes {known['per_step']:.2g} s: there is no time for {fewest} at every width")
     found = []
     for factor in FACTORS:
         training, held_out = [], []

@@ -41,6 +41,7 @@ def overfitting(rows: Rows) -> m.Overfitting | Missing:
         planned_epochs=facts["planned_epochs"],
         augmented=facts["augmented"],
         restraints=tuple(facts["restraints"]),
+        grows=facts["grows"],
         model=facts["model"],
         location=place(facts["location"]),
     )

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Overfitting, WarmStart
 from dnndoctor.measurements.growth import sure
 from dnndoctor.rule import rule
@@ -9,7 +9,7 @@ from dnndoctor.rules.overfit import NO_HELD_OUT_LOSS
 
 @rule("PRE105", Severity.INFO, practice="pretraining", not_for=NO_HELD_OUT_LOSS)
 def pretraining_would_help(
-    warm_start: WarmStart, growth: Overfitting | None, *, sigmas: float = 2.0, gain: float = 0.05, plenty: int = 10_000
+    growth: Overfitting, warm_start: WarmStart | None, *, sigmas: float = 2.0, gain: float = 0.05, plenty: int = 10_000
 ) -> Iterator[Finding]:
     """Hidden layers that first learn to restore noisy inputs do better on held-out samples afterwards.
 
@@ -34,10 +34,14 @@ def pretraining_would_help(
         gain: 0.05, this project's choice: share of what training from scratch gains.
         plenty: 10000, this project's choice: labelled samples from which on a denoising start hardly pays.
     """
-    if warm_start.samples >= plenty:
-        raise NotApplicable(f"labels are plentiful: {warm_start.samples:,} samples")
-    if growth is not None and "weights that were learned elsewhere" in growth.restraints:
+    if "weights that were learned elsewhere" in growth.restraints:
         raise NotApplicable("the model starts from weights that were learned elsewhere")
+    if not growth.grows:
+        raise NotApplicable("no over-fitting was measured: from the inputs alone nothing is to be gained")
+    if growth.samples >= plenty:
+        raise NotApplicable(f"labels are plentiful: {growth.samples:,} samples")
+    if warm_start is None:
+        raise NotExamined("a warm start could not be tried on this model, or there was no time for it")
     saved = warm_start.scratch - warm_start.warm
     gained = max(warm_start.start - float(warm_start.scratch.mean()), 0.0)
     if not sure(saved, sigmas) or saved.mean() <= gain * gained:
@@ -46,8 +50,8 @@ def pretraining_would_help(
     yield Finding(
         f"after learning to restore noisy inputs the model gets to a held-out loss of {warm:.3g}, from scratch to "
         f"{scratch:.3g}, in the same {warm_start.steps} steps",
-        location=growth.location if growth is not None else None,
-        subject=growth.model if growth is not None else None,
+        location=growth.location,
+        subject=growth.model,
         evidence=(Evidence("held-out loss from scratch", scratch, warm),),
         fix=Fix(
             "let the hidden layers learn to restore noisy inputs first",

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Finding, Fix, Severity
-from dnndoctor.measurements import Optimizers, Overfitting, Remedies, Remedy
+from dnndoctor.measurements import Overfitting, Remedies, Remedy
 from dnndoctor.measurements.growth import sure
 from dnndoctor.rule import rule
 from dnndoctor.rules.overfit import (
@@ -19,9 +19,8 @@ from dnndoctor.rules.overfit import (
 def overfitting_unregularised(
     growth: Overfitting,
     remedies: Remedies | None,
-    optimizers: Optimizers | None,
     *,
-    lost: float = 0.2,
+    lost: float = 0.25,
     errors: float = 3.0,
     more_errors: float = 0.1,
     gain: float = 0.1,
@@ -47,7 +46,7 @@ def overfitting_unregularised(
     References
         Srivastava et al. 2014, Dropout, section 7.3 and appendix A.4: how much to drop.
         Prechelt 1998, Early Stopping, but when, section 2: generalization loss.
-        lost: 0.2, healthy fixtures: the held-out loss rises by less than 0.03 of what was gained.
+        lost: 0.25, healthy fixtures: the held-out loss rises by less than 0.03 of what was gained.
         errors: 3.0, this project's choice: standard errors over the quarters, and all three on the same side.
         more_errors: 0.1, this project's choice: share of wrong classes on held-out samples beyond that in training.
         gain: 0.1, this project's choice: share of what was gained that a restraint has to save.
@@ -58,12 +57,9 @@ def overfitting_unregularised(
         return
     enough_seen(growth, seen)
     best = _helpful(growth, remedies, errors, gain)
-    where = growth.location
-    if best is not None and best.kind == "weight_decay" and optimizers is not None:
-        where = optimizers.main.location or where
     yield Finding(
         f"{growth.model} over-fits with nothing to restrain it: {risen(growth)}",
-        location=where,
+        location=growth.location,
         subject=growth.model,
         evidence=figures(growth),
         fix=_fix(growth, best),

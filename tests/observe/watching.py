@@ -59,16 +59,30 @@ class Examination:
 
 @contextmanager
 def watching(
-    path: Path, *, steps: int = EVER, probes: bool = False, seconds: float = 60.0, sound: bool = True
+    path: Path,
+    *,
+    steps: int = EVER,
+    probes: bool = False,
+    seconds: float = 60.0,
+    sound: bool = True,
+    only: tuple[str, ...] = (),
 ) -> Iterator[Examination]:
-    """Watch what runs inside, until it ends or is stopped; ``sound``: nothing of ours may break meanwhile."""
+    """Watch what runs inside, until it ends or is stopped.
+
+    ``sound``: nothing of ours may break meanwhile. ``only``: of the probes these alone, if any are named.
+    """
     reports: list[tuple[str, int, int]] = []
     file = path / f"{len(list(path.iterdir()))}.dnnrec"
     writer = Writer(str(file))
     watch = Watch(writer)
     deadline = time.monotonic() + seconds
     conductor = Conductor(
-        watch, steps=steps, probes=probes, deadline=deadline, report=lambda *told: reports.append(told)
+        watch,
+        steps=steps,
+        probes=probes,
+        only_probes=only,
+        deadline=deadline,
+        report=lambda *told: reports.append(told),
     )
     installed = hooks.install(watch, conductor)
     enter: Callable[[], object] = watch.forward.__enter__

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes import overfitting, regularization, warm_start, width
+from dnndoctor.probes.course import Course, follow, side_by_side, split
 from dnndoctor.probes.room import Room
 from dnndoctor.probes.task import Task, Unable, supervision, task_of
 from tests.observe.watching import watching
@@ -201,7 +204,7 @@ def test_over_fitting_is_measured_and_every_remedy_tried(tmp_path: Path) -> None
     model = wide()
     grown, tried, wider, warm = facts_of(
         tmp_path,
-        lambda: train(model, x, y),
+        lambda: train(model, x, y, steps=200),
         overfitting.measure,
         regularization.measure,
         width.measure,
@@ -213,7 +216,7 @@ def test_over_fitting_is_measured_and_every_remedy_tried(tmp_path: Path) -> None
     assert overfitting.grows(grown)
     assert (grown["rows"], grown["held_out"], grown["length"], grown["augmented"]) == (80, 20, 80, False)
     assert grown["restraints"] == []
-    assert [each["kind"] for each in tried["variants"]] == ["dropout", "dropout", "weight_decay", "weight_decay"]
+    assert [each["kind"] for each in tried["variants"]] == ["dropout", "weight_decay", "dropout", "weight_decay"]
     best = min(np.mean(each["held_out_loss"]) for each in tried["variants"])
     assert best < held[:, -1].mean()
     assert [each["factor"] for each in wider["widths"]] == [1.0, 0.5, 2.0]
@@ -226,10 +229,19 @@ def test_what_is_learned_for_all_samples_is_no_over_fitting(tmp_path: Path) -> N
     torch.manual_seed(0)
     x = torch.randn(400, 20)
     y = (x[:, 0] > 0).long()
-    model = nn.Linear(20, 2)
-    grown, tried = facts_of(tmp_path, lambda: train(model, x, y), overfitting.measure, regularization.measure)
-    assert not overfitting.grows(grown)
-    assert tried == {"missing": "no over-fitting was measured"}
+    model = nn.Sequential(nn.Linear(20, 4), nn.ReLU(), nn.Linear(4, 2))
+    grown, tried, wider, warm = facts_of(
+        tmp_path,
+        lambda: train(model, x, y),
+        overfitting.measure,
+        regularization.measure,
+        width.measure,
+        warm_start.measure,
+    )
+    assert not grown["grows"]
+    assert tried == warm == {"missing": "no over-fitting was measured"}
+    assert "missing" not in wider, wider
+    assert [each["factor"] for each in wider["widths"]] == [1.0, 0.5, 2.0]
 
 
 @pytest.mark.parametrize("forgetful", [False, True])
@@ -301,6 +313,34 @@ def test_hidden_layers_are_scaled_and_the_output_is_not(
     assert outs[1][-1] == 2
 
 
+def test_trainings_side_by_side_are_the_same_as_one_after_the_other(tmp_path: Path) -> None:
+    x, y = table()
+    model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 2))
+
+    def use(watch: Watch) -> tuple[list[Course], list[Course]]:
+        task = task_of(watch)
+        parts = [split(task.rows, 0.25, seed) for seed in (0, 1)]
+        alone = [follow(task, task.model(), part, [3, 9], math.inf) for part in parts]
+        return side_by_side(task, parts, [3, 9], math.inf), alone
+
+    together, alone = taped(tmp_path, lambda: train(model, x, y), use)
+    assert together == alone
+    assert together[0] != together[1]
+
+
+def test_where_the_time_is_short_all_trainings_get_equally_far(tmp_path: Path) -> None:
+    x, y = table()
+
+    def use(watch: Watch) -> list[Course]:
+        task = task_of(watch)
+        parts = [split(task.rows, 0.25, seed) for seed in (0, 1)]
+        return side_by_side(task, parts, list(range(1, 100_000)), time.perf_counter() + 0.3)
+
+    one, other = taped(tmp_path, lambda: train(wide(), x, y), use)
+    assert len(one.held_out) == len(other.held_out) == len(other.training) > 0
+    assert not one.finished
+
+
 def test_recurrent_models_keep_their_width(tmp_path: Path) -> None:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
@@ -354,3 +394,31 @@ def test_the_update_rule_is_the_user_s(tmp_path: Path) -> None:
     twin = taped(tmp_path, loop, use)
     for one, other in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_the_loop_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    """Through the whole examination, random streams and all: the same losses as in a run that nobody watches."""
+    x, y = table()
+
+    def loop(losses: list[float]) -> None:
+        torch.manual_seed(5)
+        model = nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 2))
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+        for _ in range(40):
+            rows = torch.randperm(80)[:16]
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x[rows] + 0.1 * torch.randn(16, 20)), y[rows])
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss))
+
+    bare: list[float] = []
+    loop(bare)
+    seen: list[float] = []
+    probes = ("overfitting", "regularization", "width", "pretraining")
+    with watching(tmp_path, steps=12, probes=True, only=probes) as examination:
+        loop(seen)
+    facts = {row["name"]: row["facts"] for row in examination.rows["probe"]}
+    assert "missing" not in facts["overfitting"], facts["overfitting"]
+    assert len(seen) > 13
+    assert seen == bare[: len(seen)]

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from dnndoctor.findings import Location
-from dnndoctor.measurements import Optimizer, Optimizers, Overfitting, Remedies, Remedy, Width, Widths
+from dnndoctor.measurements import Overfitting, Remedies, Remedy, Width, Widths
 
-MODEL, OPTIMIZER = Location("train.py", 14), Location("train.py", 20)
-OPTIMIZERS = Optimizers((Optimizer("Adam", OPTIMIZER, (0.001,), 0.001, warming_up=False),))
+MODEL = Location("train.py", 14)
 
 
 def growth(**changes: Any) -> Overfitting:
@@ -28,6 +27,7 @@ def growth(**changes: Any) -> Overfitting:
         "planned_epochs": 40.0,
         "length": 200,
         "augmented": False,
+        "grows": True,
         "model": "Net",
         "location": MODEL,
     }

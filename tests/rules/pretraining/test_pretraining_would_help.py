@@ -12,12 +12,12 @@ from dnndoctor.rules.pretraining.pretraining_would_help import pretraining_would
 from tests.rules.growths import MODEL, growth
 
 
-def start(*warm: float, samples: int = 300) -> WarmStart:
-    return WarmStart(np.asarray([1.0, 1.1, 0.9]), np.asarray(warm), 2.0, 80, samples)
+def start(*warm: float) -> WarmStart:
+    return WarmStart(np.asarray([1.0, 1.1, 0.9]), np.asarray(warm), 2.0, 80, 200)
 
 
 def judge(*measured: Any, **thresholds: Any) -> Result:
-    return pretraining_would_help.evaluate({type(each): each for each in measured}, thresholds)
+    return pretraining_would_help.evaluate({type(each): each for each in (growth(), *measured)}, thresholds)
 
 
 def test_a_warm_start_that_does_better() -> None:
@@ -38,8 +38,16 @@ def test_a_gain_inside_the_noise_passes() -> None:
 
 
 def test_plenty_of_labels() -> None:
-    assert judge(start(0.5, 0.6, 0.4, samples=10_000)).state is State.NOT_APPLICABLE
-    assert judge(start(0.5, 0.6, 0.4, samples=9_999)).state is State.FINDING
+    assert judge(start(0.5, 0.6, 0.4), growth(samples=10_000)).state is State.NOT_APPLICABLE
+    assert judge(start(0.5, 0.6, 0.4), growth(samples=9_999)).state is State.FINDING
+
+
+def test_without_over_fitting_there_is_nothing_to_gain() -> None:
+    assert judge(growth(grows=False)).state is State.NOT_APPLICABLE
+
+
+def test_over_fitting_without_a_warm_start_is_not_examined() -> None:
+    assert judge().state is State.NOT_EXAMINED
 
 
 def test_weights_that_were_learned_elsewhere() -> None:

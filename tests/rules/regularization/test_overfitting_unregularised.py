@@ -9,11 +9,11 @@ from dnndoctor.findings import Severity
 from dnndoctor.measurements import Overfitting, Remedies, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.regularization.overfitting_unregularised import overfitting_unregularised
-from tests.rules.growths import MODEL, OPTIMIZER, OPTIMIZERS, flat, growth, remedies
+from tests.rules.growths import MODEL, flat, growth, remedies
 
 
 def judge(one: Overfitting, *more: Any, **thresholds: Any) -> Result:
-    measured = {type(each): each for each in (one, OPTIMIZERS, *more)}
+    measured = {type(each): each for each in (one, *more)}
     return overfitting_unregularised.evaluate(measured, thresholds)
 
 
@@ -32,9 +32,8 @@ def test_learned_by_heart_where_dropout_helps() -> None:
     assert "1.1 instead of 1.6 after the same 80 steps" in found.fix.explanation
 
 
-def test_decay_is_set_at_the_optimizer() -> None:
+def test_decay_where_that_helps_more() -> None:
     [found] = judge(growth(), remedies(dropout=1.5, decay=1.1)).findings
-    assert found.location == OPTIMIZER
     assert found.fix is not None
     assert "weight_decay=5" in str(found.fix.code)
 
@@ -61,7 +60,7 @@ def test_a_small_gap_passes() -> None:
     assert judge(flat(), remedies()).state is State.PASS
 
 
-@pytest.mark.parametrize(("end", "state"), [(1.19, State.PASS), (1.22, State.FINDING)])
+@pytest.mark.parametrize(("end", "state"), [(1.24, State.PASS), (1.26, State.FINDING)])
 def test_a_rise_at_the_threshold(end: float, state: State) -> None:
     held = np.asarray([[1.6, 1.0, 1.05, 1.1, end + each] for each in (-0.01, 0.0, 0.01)])
     assert judge(growth(held_out_loss=held), remedies()).state is state
