@@ -54,6 +54,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "CAP104": ("INI101", "ACT103"),
     # facts that another fact explains
     "OPT102": ("OPT103", "OPT108", "OPT109"),
+    "LOP109": ("OPT103", "OPT102"),
     "LRN104": ("LRN105", "OPT110"),
     "LRN106": ("OPT110", "LRN105"),
     # conditions of the update
