@@ -33,9 +33,9 @@ def loss_sign(
     """Training goes the wrong way: the loss has the wrong sign, or has lost its floor.
 
     What it measures
-        A loss that cannot be negative and is negated before backward, or that the optimizer maximises; a mean
-        log-probability that is minimised as it is, negative in nearly all steps and falling; a binary cross-entropy
-        whose targets lie outside of 0 to 1. Sums of terms of both signs are not judged.
+        A loss that cannot be negative, times a factor, where what backward is called on is negative, or that the
+        optimizer maximises; a mean log-probability that is minimised as it is, negative in nearly all steps and
+        falling; a binary cross-entropy whose targets lie outside of 0 to 1. Sums of terms of both signs are not judged.
 
     Why it matters
         The true classes are made less likely, or the errors larger, with every step, and the loss falls without bound.
@@ -58,21 +58,20 @@ def loss_sign(
     if not judged and inputs.likelihood is None:
         raise NotApplicable("no loss of a known sign")
     loaded = run is not None and run.pretrained
-    found = [] if loaded else [f for each in judged if (f := _negated(each)) is not None]
+    negative = _mostly_negative(steps, below)
+    found = [_negated(each) for each in judged if each.linear and negative and not loaded]
     if not found and not loaded and optimizers is not None:
         found = _maximised(judged, optimizers)
-    if not found and inputs.likelihood is not None and _falls_below_zero(steps, fewest_steps, below):
+    if not found and inputs.likelihood is not None and negative and _falls(steps, fewest_steps):
         found = [_minimised_likelihood(inputs, steps)]
     yield from found[:1]
     yield from (f for each in judged if (f := _unbounded(each, beyond)) is not None)
 
 
-def _negated(each: LossInput) -> Finding | None:
-    if each.negated is None or each.added_to:
-        return None
+def _negated(each: LossInput) -> Finding:
     return Finding(
-        f"{each.function} is negated before backward, so that every step raises it: -1 times a loss whose floor is 0",
-        location=each.negated,
+        f"{each.function} has a negative factor before backward: every step raises a loss whose floor is 0",
+        location=each.sign or each.location,
         evidence=(Evidence("sign of the loss", -1, 1),),
         fix=Fix("Remove the minus sign", "Each step then lowers the loss.", "loss = criterion(output, target)"),
     )
@@ -80,7 +79,7 @@ def _negated(each: LossInput) -> Finding | None:
 
 def _maximised(judged: list[LossInput], optimizers: Optimizers) -> list[Finding]:
     upward = [each for each in optimizers.all if each.settings.get("maximize")]
-    plain = [each for each in judged if not each.added_to and each.negated is None]
+    plain = [each for each in judged if each.linear]
     if not upward or not plain or len(upward) < len(optimizers.all):
         return []
     return [
@@ -94,12 +93,15 @@ def _maximised(judged: list[LossInput], optimizers: Optimizers) -> list[Finding]
     ]
 
 
-def _falls_below_zero(steps: Steps, fewest: int, below: float) -> bool:
+def _mostly_negative(steps: Steps, below: float) -> bool:
     loss = steps.loss[np.isfinite(steps.loss)]
-    if loss.size < fewest:
-        return False
+    return bool(loss.size and (loss < 0).mean() >= below)
+
+
+def _falls(steps: Steps, fewest: int) -> bool:
+    loss = steps.loss[np.isfinite(steps.loss)]
     third = loss.size // 3
-    return bool((loss < 0).mean() >= below and np.median(loss[-third:]) < np.median(loss[:third]))
+    return loss.size >= fewest and bool(np.median(loss[-third:]) < np.median(loss[:third]))
 
 
 def _minimised_likelihood(inputs: LossInputs, steps: Steps) -> Finding:
