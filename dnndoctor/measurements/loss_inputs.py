@@ -40,7 +40,8 @@ class LossInput:
     ``probabilities``: the scores of every sampled row are not negative and add up to 1 over the classes.
     ``by_hand``: the loss is written out, as a difference squared or made absolute.
     ``chain`` as in ``Loss``; ``softmaxes``: those in it, nearest first. ``linear``: backward
-    begins at this loss times a factor, with nothing added to it, ``sign`` where that factor comes in; ``divided``: it is multiplied or divided before backward, ``added_to``: other terms are added.
+    begins at this loss times a factor, with nothing added to it, ``sign`` where that factor comes in;
+    ``divided``: it is multiplied or divided before backward, ``added_to``: other terms are added.
     """
 
     function: str
