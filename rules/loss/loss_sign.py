@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import LossInput, LossInputs, Optimizers, Run, Steps
+from dnndoctor.measurements import LossInput, LossInputs, Optimizers, Run, Steps, TrainingLoop
 from dnndoctor.rule import rule
 
 HAS_A_FLOOR = frozenset(
@@ -25,6 +25,7 @@ def loss_sign(
     steps: Steps,
     optimizers: Optimizers | None,
     run: Run | None,
+    loop: TrainingLoop | None,
     *,
     fewest_steps: int = 10,
     below: float = 0.9,
@@ -57,6 +58,9 @@ def loss_sign(
     judged = [each for each in inputs.all if each.function in HAS_A_FLOOR and each.input_differentiable]
     if not judged and inputs.likelihood is None:
         raise NotApplicable("no loss of a known sign")
+    trained = [each for each in loop.models if each.trainable] if loop is not None else []
+    if trained and all(each.tensors for each in trained):
+        raise NotApplicable("single tensors are trained and no model: a perturbation, say")
     loaded = run is not None and run.pretrained
     negative = _mostly_negative(steps, below)
     found = [_negated(each) for each in judged if each.linear and negative and not loaded]

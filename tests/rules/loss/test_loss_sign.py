@@ -3,7 +3,17 @@ from typing import Any
 import numpy as np
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Fed, LossInput, LossInputs, Optimizer, Optimizers, Run, Steps
+from dnndoctor.measurements import (
+    Fed,
+    FoundModel,
+    LossInput,
+    LossInputs,
+    Optimizer,
+    Optimizers,
+    Run,
+    Steps,
+    TrainingLoop,
+)
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.loss_sign import loss_sign
 from tests.rules.loss.fed import CALL, fed, inputs
@@ -81,6 +91,17 @@ def test_sums_of_both_signs_unlearning_and_families_are_spared() -> None:
     assert judge(one(sign=MINUS, added_to=True), course=NEGATIVE).state is State.PASS
     assert judge(one(linear=True), pretrained=True, course=NEGATIVE).state is State.PASS
     assert judge(one(linear=True), family="gan", course=NEGATIVE).state is State.NOT_APPLICABLE
+
+
+def test_a_perturbation_may_raise_the_loss() -> None:
+    steps = Steps(np.arange(30), np.array(NEGATIVE), np.full(30, 0.1), np.zeros(30), np.zeros(30))
+    loose = FoundModel("delta", "Tensor", 64, 64, tensors=("delta",))
+    taken = {
+        LossInputs: inputs(one(linear=True)),
+        Steps: steps,
+        TrainingLoop: TrainingLoop("supervised", "", (loose,)),
+    }
+    assert loss_sign.evaluate(taken).state is State.NOT_APPLICABLE
 
 
 def test_without_a_loss_of_a_known_sign() -> None:
