@@ -121,6 +121,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         "CAP105",
         "CAP101",
     ),
+    "LOP105": ("LOS110",),
     "LOS108": ("DAT103", "DAT111"),
     "LOS109": ("DAT107",),
     "DAT112": ("REG101",),

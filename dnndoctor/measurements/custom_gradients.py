@@ -13,7 +13,8 @@ class CustomGradient:
 
     ``compared``: entries of its inputs that were moved; ``sloped``: those that change its output; ``wrong``: of these
     the ones for which its backward pass gives another gradient. ``ratio``: gradient over slope, their median;
-    ``spread``: of that ratio. ``identity``: it hands its input on unchanged. ``missing``: why it was not checked.
+    ``spread``: of that ratio. ``identity``: it hands its input on unchanged. ``surrogate``: entries that
+    change nothing and have a gradient all the same. ``missing``: why it was not checked.
     ``defined``: the line of its ``backward``, ``location`` that of its call.
     """
 
@@ -25,6 +26,7 @@ class CustomGradient:
     ratio: float | None = None
     spread: float | None = None
     identity: bool = False
+    surrogate: int = 0
     missing: str | None = None
     defined: Location | None = None
 

@@ -38,8 +38,10 @@ class LossInput:
     target lies beyond 6 robust standard deviations; ``outlying``: share of all samples that do.
     ``late_error``: mean squared error then.
     ``probabilities``: the scores of every sampled row are not negative and add up to 1 over the classes.
-    ``chain`` as in ``Loss``; ``softmaxes``: those in it, nearest first. ``negated``: where the loss is negated, with
-    nothing added to it; ``divided``: it is multiplied or divided before backward, ``added_to``: other terms are added.
+    ``by_hand``: the loss is written out, as a difference squared or made absolute.
+    ``chain`` as in ``Loss``; ``softmaxes``: those in it, nearest first. ``linear``: backward
+    begins at this loss times a factor, with nothing added to it, ``sign`` where that factor comes in;
+    ``divided``: it is multiplied or divided before backward, ``added_to``: other terms are added.
     """
 
     function: str
@@ -77,7 +79,9 @@ class LossInput:
     chain: tuple[Fed, ...] = ()
     softmaxes: tuple[SoftmaxUse, ...] = ()
     probabilities: bool = False
-    negated: Location | None = None
+    linear: bool = False
+    sign: Location | None = None
+    by_hand: bool = False
     divided: bool = False
     added_to: bool = False
 

@@ -13,6 +13,7 @@ from dnndoctor.findings import Location
 from dnndoctor.observe import loss_figures
 from dnndoctor.observe.data import kind_of
 from dnndoctor.observe.names import operation_name
+from dnndoctor.observe.residuals import ENDS, SQUARES, Residual, Residuals
 from dnndoctor.observe.source import caller, is_user_class
 from dnndoctor.observe.transforms import readable
 from dnndoctor.observe.window import Window
@@ -20,12 +21,11 @@ from dnndoctor.recording.operations import LOSSES
 
 MOST_PLACES = 24
 SAMPLES_PER_STEP = 2  # of one place
+MOST_PAIRS = 64
 ROWS, COLUMNS = 256, 64
 BY_CLASS = frozenset(("cross_entropy", "nll_loss"))
 _CASTS = frozenset("float double half to type bfloat16 view reshape unsqueeze squeeze flatten".split())
-_SQUARES = frozenset("pow square abs mul".split())
-_ENDS = frozenset(("mean", "sum"))
-_SEEN = LOSSES | _CASTS | _SQUARES | _ENDS | {"sub"}
+_SEEN = LOSSES | _CASTS | SQUARES | ENDS | {"sub", "abs"}
 
 
 @dataclass
@@ -47,18 +47,8 @@ class Seen:
     taken: int = 0
     from_integers: bool = False
     target_is_input: bool = False
+    by_hand: bool = False
     pairs: list[tuple[int, torch.Tensor, torch.Tensor]] = field(default_factory=list)
-
-
-@dataclass
-class Difference:
-    """A prediction and a target that were subtracted by hand, and what became of it."""
-
-    location: Location | None
-    shapes: tuple[tuple[int, ...], tuple[int, ...]]
-    result: tuple[int, ...]
-    squared: bool = False
-    summed: bool = False
 
 
 class LossInputs(Window):
@@ -70,8 +60,8 @@ class LossInputs(Window):
         super().__init__(watch)
         self._names: dict[Any, str] = {}
         self._seen: dict[tuple[Any, ...], Seen] = {}
-        self._differences: dict[Location | None, Difference] = {}
-        self._followed: dict[int, tuple[ref[torch.Tensor], Difference]] = {}
+        self._residuals = Residuals(self._pair, self._note_residual)
+        self._broadcast: dict[Location | None, Residual] = {}
         self._integers: dict[int, ref[torch.Tensor]] = {}
 
     def function(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
@@ -91,13 +81,13 @@ class LossInputs(Window):
         elif name in LOSSES:
             self._note_loss(name, args, kwargs)
         elif name == "sub":
-            self._note_difference(args, result)
-        elif self._followed:
-            self._follow(name, args, kwargs, result)
+            self._residuals.subtracted(args, result)
+        elif self._residuals.any:
+            self._residuals.follow(name, args, kwargs, result)
 
     def after_step(self, optimizer: torch.optim.Optimizer) -> None:  # noqa: ARG002
         """Nothing of a step is followed beyond it."""
-        self._followed.clear()
+        self._residuals.forget()
         self._integers.clear()
 
     def _note_cast(self, args: tuple[Any, ...], result: torch.Tensor) -> None:
@@ -146,52 +136,48 @@ class LossInputs(Window):
         given = [t for args, _ in self.watch.root_inputs.values() for t in args if isinstance(t, torch.Tensor)]
         return any(t.layout is torch.strided and readable(t) and t.data_ptr() == target.data_ptr() for t in given)
 
-    def _note_difference(self, args: tuple[Any, ...], result: torch.Tensor) -> None:
-        if len(args) < 2 or not all(isinstance(each, torch.Tensor) for each in args[:2]):
-            return
-        one, other = args[:2]
-        if one.requires_grad == other.requires_grad or one.dim() == other.dim():
-            return
-        if result.numel() <= max(one.numel(), other.numel()):
-            return
-        location = caller()
-        found = self._differences.get(location)
-        if found is None:
-            if len(self._differences) >= MOST_PLACES:
-                return
-            shapes = (
-                (tuple(one.shape), tuple(other.shape))
-                if one.requires_grad
-                else (
-                    tuple(other.shape),
-                    tuple(one.shape),
-                )
-            )
-            found = self._differences[location] = Difference(location, shapes, tuple(result.shape))
-        self._followed[id(result)] = (ref(result), found)
+    def _pair(self, prediction: torch.Tensor, target: torch.Tensor) -> tuple[Any, bool, bool]:
+        """A sample of both, in sampled steps, and where the target comes from."""
+        known = self._integers.get(id(target))
+        cast = not target.is_floating_point() or (known is not None and known() is target)
+        fit = readable(prediction) and readable(target) and prediction.layout is torch.strided and prediction.numel()
+        if not self.watch.forward.sampling or not fit:
+            return None, False, cast
+        return loss_figures.entries(prediction, target, ROWS, COLUMNS), self._is_input(target), cast
 
-    def _follow(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: torch.Tensor) -> None:
-        source = args[0] if args else None
-        held = self._followed.get(id(source))
-        if held is None or held[0]() is not source:
+    def _note_residual(self, found: Residual) -> None:
+        """A loss that is written out."""
+        if found.broadcast:
+            if len(self._broadcast) < MOST_PLACES:
+                self._broadcast.setdefault(found.location, found)
             return
-        found = held[1]
-        if name in _SQUARES:
-            found.squared = True
-        elif found.squared and len(args) == 1 and not kwargs:
-            found.summed = True
-        self._followed[id(result)] = (ref(result), found)
+        place = (found.function, found.location, None)
+        seen = self._seen.get(place)
+        if seen is None:
+            if len(self._seen) >= MOST_PLACES or found.prediction_shape != found.target_shape:
+                return
+            shapes = (found.prediction_shape, found.target_shape)
+            seen = Seen(*place, *shapes, (True, False), "float", "mean", None, False, by_hand=True)
+            self._seen[place] = seen
+        seen.calls += 1
+        seen.from_integers = seen.from_integers or found.from_integers
+        seen.target_is_input = seen.target_is_input or found.target_is_input
+        if found.pair is not None and len(seen.pairs) < MOST_PAIRS:
+            seen.pairs.append((self.watch.step, *found.pair))
 
     def facts(self) -> dict[str, Any] | None:
         """Figures of every place."""
-        if not self._seen and not self._differences:
+        if not self._seen and not self._broadcast:
             return None
         return {
             "losses": [_facts(each) for each in self._seen.values()],
             "differences": [
-                {"location": d.location, "shapes": [list(s) for s in d.shapes], "result": list(d.result)}
-                for d in self._differences.values()
-                if d.squared and d.summed
+                {
+                    "location": each.location,
+                    "shapes": [list(each.prediction_shape), list(each.target_shape)],
+                    "result": list(each.result),
+                }
+                for each in self._broadcast.values()
             ],
         }
 
@@ -234,6 +220,7 @@ def _facts(seen: Seen) -> dict[str, Any]:
         "ignore_index": seen.ignore_index,
         "weighted": seen.weighted,
         "from_integers": seen.from_integers,
+        "by_hand": seen.by_hand,
         "target_is_input": seen.target_is_input,
     }
     pairs = [(step, p.cpu().numpy(), t.cpu().numpy()) for step, p, t in seen.pairs]

@@ -100,14 +100,16 @@ def _slope(tensor: torch.Tensor, index: int, value: Any, ways: list[torch.Tensor
 
 
 def _judged(analytic: list[float], numeric: list[float]) -> dict[str, Any]:
-    """``sloped``: entries where the function has a slope; ``wrong``: of these, the ones with another gradient;
-    ``ratio``: the backward pass's gradient over the slope, median over the wrong ones."""
+    """``surrogate``: flat entries with a gradient; ``sloped``: entries where the function has a slope; ``wrong``: of
+    these, the ones with another gradient; ``ratio``: that gradient over the slope, their median."""
     largest = max((abs(each) for each in numeric), default=0.0)
     pairs = [(a, n) for a, n in zip(analytic, numeric, strict=True) if abs(n) > max(FLAT * largest, 1e-9)]
     wrong = [(a, n) for a, n in pairs if abs(a - n) > AGREEING * max(abs(a), abs(n), FLAT * largest)]
     ratios = sorted(a / n for a, n in wrong)
+    flat = [a for a, n in zip(analytic, numeric, strict=True) if abs(n) <= max(FLAT * largest, 1e-9)]
     return {
         "compared": len(numeric),
+        "surrogate": sum(abs(each) > 1e-9 for each in flat),
         "sloped": len(pairs),
         "wrong": len(wrong),
         "ratio": ratios[len(ratios) // 2] if ratios else None,

@@ -39,7 +39,10 @@ def _one(facts: Row, graph: Graph, nodes: list[Node]) -> m.LossInput:
         if key in kept:
             kept[key] = tuple(kept[key])
     places = {kept["location"], kept["built"]} - {None}
-    node = next((n for n in nodes if n.name == kept["function"] and n.row["location"] in places), None)
+    by_hand = kept.get("by_hand")
+    known = [n for n in graph.nodes.values() if n.name == "sub"] if by_hand else nodes
+    wanted = "sub" if by_hand else kept["function"]
+    node = next((n for n in known if n.name == wanted and n.row["location"] in places), None)
     if node is None or not kept["input_differentiable"]:
         return m.LossInput(**kept)
     kept |= _behind(graph, node)
@@ -65,9 +68,27 @@ def _behind(graph: Graph, node: Node) -> Row:
     """What becomes of the loss on its way to backward."""
     after = list(graph.after(node))
     terms = any(each.name in ("add", "sub", "stack", "cat", "sum") and len(set(each.inputs)) > 1 for each in after)
-    negations = [each for each in after if each.name == "neg"]
-    negated = negations[0].row["location"] if len(negations) % 2 and not terms else None
-    return {"negated": negated, "divided": any(each.name in ("div", "mul") for each in after), "added_to": terms}
+    linear = len(graph.roots) == 1 and _reaches(graph, graph.nodes[graph.roots[0]], node)
+    signs = [each for each in after if each.name in ("neg", "mul")]
+    return {
+        "linear": linear,
+        "sign": signs[0].row["location"] if signs and linear else None,
+        "divided": any(each.name in ("div", "mul") for each in after),
+        "added_to": terms,
+    }
+
+
+def _reaches(graph: Graph, root: Node, loss: Node) -> bool:
+    """Whether what backward begins at is the loss times a factor."""
+    node, seen = root, set[int]()
+    while node.index != loss.index:
+        inputs = [i for i in dict.fromkeys(node.inputs) if i in graph.nodes]
+        linear = node.name in _LINEAR or node.name in SHAPE_ONLY
+        if not linear or len(inputs) != 1 or node.index in seen:
+            return False
+        seen.add(node.index)
+        node = graph.nodes[inputs[0]]
+    return True
 
 
 def _summed(rows: Rows, graph: Graph) -> m.Fed | None:
@@ -83,14 +104,20 @@ def _summed(rows: Rows, graph: Graph) -> m.Fed | None:
 
 def _likelihood(graph: Graph) -> m.Fed | None:
     """A log-probability that the whole loss is linear in, picked, weighted by data or averaged on the way."""
-    for index in graph.roots:
-        node, seen = graph.nodes[index], set[int]()
-        while node.index not in seen:
-            seen.add(node.index)
-            if node.name in ("log_softmax", "logsigmoid"):
-                return m.Fed(node.name, graph.nodes[index].row["location"], node.row["module"])
-            inputs = [i for i in dict.fromkeys(node.inputs) if i in graph.nodes]
-            if (node.name not in _LINEAR and node.name not in SHAPE_ONLY) or len(inputs) != 1:
-                break
-            node = graph.nodes[inputs[0]]
-    return None
+    if len(graph.roots) != 1:
+        return None
+    root = graph.nodes[graph.roots[0]]
+    return m.Fed("log-probability", root.row["location"], root.row["module"]) if _logarithmic(graph, root, 0) else None
+
+
+def _logarithmic(graph: Graph, node: Node, depth: int) -> bool:
+    """A log-probability, or a sum of some, times a factor."""
+    if node.name in ("log_softmax", "logsigmoid"):
+        return True
+    if node.name == "log":
+        return any(each.name in ("softmax", "sigmoid") for each in graph.before(node))
+    inputs = [graph.nodes[i] for i in dict.fromkeys(node.inputs) if i in graph.nodes]
+    one = len(inputs) == 1 and (node.name in _LINEAR or node.name in SHAPE_ONLY)
+    if depth > 32 or not (one or (node.name == "add" and len(inputs) > 1)):
+        return False
+    return all(_logarithmic(graph, each, depth + 1) for each in inputs)

@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import exp, inf, log
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
@@ -33,7 +34,7 @@ def output_activation_mismatch(
     What it measures
         The range of an activation that feeds the loss with nothing between, against the targets: for squared and
         absolute errors 5 % of them lie outside of it. For losses over scores: a ReLU before a binary cross-entropy with
-        logits, which makes every probability at least 0.5, or a sigmoid or tanh before a cross-entropy, where
+        logits, which makes every probability at least 0.5, or a sigmoid (tanh: a warning) before a cross-entropy, where
         the loss has a floor well above 0.
 
     Why it matters
@@ -91,7 +92,8 @@ def _squashed(each: LossInput, fed: Fed, floor: float) -> Finding | None:
     lowest = log(1 + (classes - 1) * exp(low - high)) if classes > 1 else 0.0
     if lowest < floor:
         return None
-    return _finding(each, fed, f"the loss cannot fall below {lowest:.3g} for {classes} classes", lowest, 0.0)
+    found = _finding(each, fed, f"the loss cannot fall below {lowest:.3g} for {classes} classes", lowest, 0.0)
+    return found if "sigmoid" in fed.name else replace(found, severity=Severity.WARNING)
 
 
 def _finding(each: LossInput, fed: Fed, why: str, value: float, expected: float) -> Finding:

@@ -36,7 +36,8 @@ def wrong_custom_gradient(gradients: CustomGradients, *, share: float = 0.2, few
     if not checked:
         raise NotExamined(f"{gradients.functions[0].name}: {gradients.functions[0].missing}")
     for each in checked:
-        if each.identity or each.sloped < fewest or each.wrong < share * each.sloped:
+        straight_through = each.surrogate > share * each.compared
+        if each.identity or straight_through or each.sloped < fewest or each.wrong < share * each.sloped:
             continue
         yield Finding(
             f"the backward pass of {each.name} is wrong for {each.wrong} of {each.sloped} entries: {_how(each)}",

@@ -5,6 +5,7 @@ from dnndoctor.measurements import LearningRateSweep, Optimizers, Run, Steps
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_rate.sweep_reading import (
     NO_FALLING_LOSS,
+    bottomless,
     change_rate,
     figures,
     learns,
@@ -63,6 +64,8 @@ def rate_too_low(
         raise NotApplicable("pretrained weights are meant to move little")
     if optimizer.closure or optimizer.name.lower().startswith(OWN_MEANING):
         raise NotApplicable(f"the rate of {optimizer.name} is a factor and no step size")
+    if bottomless(sweep):
+        raise NotApplicable("the loss falls without bound, the faster the higher the rate is")
     own = max(own_progress(sweep), watched_progress(steps), 0.0)
     if sweep.user_rate * distance > sweep.best_rate or not learns(sweep, noises, share):
         return

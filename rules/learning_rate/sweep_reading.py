@@ -28,6 +28,11 @@ def learns(sweep: LearningRateSweep, noises: float, share: float) -> bool:
     return bool(sweep.progress > max(noises * sweep.noise, share * abs(sweep.start)))
 
 
+def bottomless(sweep: LearningRateSweep, times: float = 10.0) -> bool:
+    """Whether the best rate took the loss many times its start below zero: it has no floor."""
+    return bool(sweep.best_score < -times * max(abs(sweep.start), 1.0))
+
+
 def own_progress(sweep: LearningRateSweep) -> float:
     """Progress at the user's rate; minus infinity where it diverged or was dropped as hopeless."""
     return sweep.user_progress if np.isfinite(sweep.user_progress) else -np.inf

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import LossInput, LossInputs, Optimizers, Run, Steps
+from dnndoctor.measurements import LossInput, LossInputs, Optimizers, Run, Steps, TrainingLoop
 from dnndoctor.rule import rule
 
 HAS_A_FLOOR = frozenset(
@@ -25,6 +25,7 @@ def loss_sign(
     steps: Steps,
     optimizers: Optimizers | None,
     run: Run | None,
+    loop: TrainingLoop | None,
     *,
     fewest_steps: int = 10,
     below: float = 0.9,
@@ -33,9 +34,9 @@ def loss_sign(
     """Training goes the wrong way: the loss has the wrong sign, or has lost its floor.
 
     What it measures
-        A loss that cannot be negative and is negated before backward, or that the optimizer maximises; a mean
-        log-probability that is minimised as it is, negative in nearly all steps and falling; a binary cross-entropy
-        whose targets lie outside of 0 to 1. Sums of terms of both signs are not judged.
+        A loss that cannot be negative, times a factor, where what backward is called on is negative, or that the
+        optimizer maximises; a mean log-probability that is minimised as it is, negative in nearly all steps and
+        falling; a binary cross-entropy whose targets lie outside of 0 to 1. Sums of terms of both signs are not judged.
 
     Why it matters
         The true classes are made less likely, or the errors larger, with every step, and the loss falls without bound.
@@ -57,22 +58,24 @@ def loss_sign(
     judged = [each for each in inputs.all if each.function in HAS_A_FLOOR and each.input_differentiable]
     if not judged and inputs.likelihood is None:
         raise NotApplicable("no loss of a known sign")
+    trained = [each for each in loop.models if each.trainable] if loop is not None else []
+    if trained and all(each.tensors for each in trained):
+        raise NotApplicable("single tensors are trained and no model: a perturbation, say")
     loaded = run is not None and run.pretrained
-    found = [] if loaded else [f for each in judged if (f := _negated(each)) is not None]
+    negative = _mostly_negative(steps, below)
+    found = [_negated(each) for each in judged if each.linear and negative and not loaded]
     if not found and not loaded and optimizers is not None:
         found = _maximised(judged, optimizers)
-    if not found and inputs.likelihood is not None and _falls_below_zero(steps, fewest_steps, below):
+    if not found and inputs.likelihood is not None and negative and _falls(steps, fewest_steps):
         found = [_minimised_likelihood(inputs, steps)]
     yield from found[:1]
     yield from (f for each in judged if (f := _unbounded(each, beyond)) is not None)
 
 
-def _negated(each: LossInput) -> Finding | None:
-    if each.negated is None or each.added_to:
-        return None
+def _negated(each: LossInput) -> Finding:
     return Finding(
-        f"{each.function} is negated before backward, so that every step raises it: -1 times a loss whose floor is 0",
-        location=each.negated,
+        f"{each.function} has a negative factor before backward: every step raises a loss whose floor is 0",
+        location=each.sign or each.location,
         evidence=(Evidence("sign of the loss", -1, 1),),
         fix=Fix("Remove the minus sign", "Each step then lowers the loss.", "loss = criterion(output, target)"),
     )
@@ -80,7 +83,7 @@ def _negated(each: LossInput) -> Finding | None:
 
 def _maximised(judged: list[LossInput], optimizers: Optimizers) -> list[Finding]:
     upward = [each for each in optimizers.all if each.settings.get("maximize")]
-    plain = [each for each in judged if not each.added_to and each.negated is None]
+    plain = [each for each in judged if each.linear]
     if not upward or not plain or len(upward) < len(optimizers.all):
         return []
     return [
@@ -94,12 +97,15 @@ def _maximised(judged: list[LossInput], optimizers: Optimizers) -> list[Finding]
     ]
 
 
-def _falls_below_zero(steps: Steps, fewest: int, below: float) -> bool:
+def _mostly_negative(steps: Steps, below: float) -> bool:
     loss = steps.loss[np.isfinite(steps.loss)]
-    if loss.size < fewest:
-        return False
+    return bool(loss.size and (loss < 0).mean() >= below)
+
+
+def _falls(steps: Steps, fewest: int) -> bool:
+    loss = steps.loss[np.isfinite(steps.loss)]
     third = loss.size // 3
-    return bool((loss < 0).mean() >= below and np.median(loss[-third:]) < np.median(loss[:third]))
+    return loss.size >= fewest and bool(np.median(loss[-third:]) < np.median(loss[:third]))
 
 
 def _minimised_likelihood(inputs: LossInputs, steps: Steps) -> Finding:

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import LossInput, LossInputs
 from dnndoctor.rule import rule
+from dnndoctor.rules.loss.feeding import UNCHANGED, fed_by
 
 DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 NO_CLASSES = {
@@ -22,9 +23,10 @@ def squared_error_for_classes(
 
     What it measures
         The targets of losses that measure a distance: rows with one 1 and zeros else, or the whole numbers 0 to C - 1
-        that were cast from integers in front of the loss. Targets of two values are a remark, unless most of their
-        variance is still unexplained in the later half of the watched steps. Soft targets, targets that are the
-        model's input, and ratings that begin at 1 are not classes.
+        that were cast from integers in front of the loss. The numbers are a remark where most of their variance
+        is explained in the later half of the watched steps: they may be counts or grades. So are targets of two values
+        unless a sigmoid, softmax or tanh gives the prediction and most of their variance is left. Soft targets,
+        targets that are the model's input, and ratings that begin at 1 are not classes.
 
     Why it matters
         The gradient of a squared error through a softmax or sigmoid vanishes where the model is surely wrong, so that
@@ -56,7 +58,7 @@ def squared_error_for_classes(
             continue
         binary = classes == 2 and not each.one_hot
         learned = each.late_error < unlearned * each.target_std**2
-        sure = each.one_hot or (each.late_error > 0 and not learned if binary else _cast(each))
+        sure = each.one_hot or (not learned and (_squashed(each) if binary else _cast(each)))
         yield _finding(each, classes, binary, None if sure else Severity.INFO)
 
 
@@ -68,6 +70,11 @@ def _classes(each: LossInput, most: int) -> int | None:
     if not narrow or not 2 <= len(values) <= most:
         return None
     return len(values) if values in (tuple(range(len(values))), (-1.0, 1.0)) else None
+
+
+def _squashed(each: LossInput) -> bool:
+    """Meant as a probability."""
+    return fed_by(each.chain, ("sigmoid", "softmax", "tanh"), UNCHANGED) is not None
 
 
 def _cast(each: LossInput) -> bool:

@@ -80,6 +80,8 @@ def _nearest(each: LossInput) -> SoftmaxUse | None:
 def _wrong(each: LossInput, use: SoftmaxUse, inputs: LossInputs, fewest: int, tolerance: float) -> bool:
     if len(use.shape) < 2 or use.shape[use.axis] < fewest:
         return False
+    if use.axis == 0 and max(use.shape[1:]) < fewest:
+        return False  # one score per sample: a list that is ranked
     if use.axis == 0:
         return use.shape[0] in (inputs.batch_size, each.samples) and use.shape[0] >= fewest
     off = each.function == "nll_loss" and abs(each.log_normaliser or 0.0) > tolerance

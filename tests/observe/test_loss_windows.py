@@ -96,8 +96,12 @@ def test_a_target_that_is_the_input(tmp_path: Path) -> None:
 
 
 def test_signs_and_scales_behind_the_loss(tmp_path: Path) -> None:
-    assert inputs(tmp_path, lambda model, x, y: -F.cross_entropy(model(x), y)).all[0].negated is not None
-    assert inputs(tmp_path, lambda model, x, y: 1 - F.cross_entropy(model(x), y)).all[0].negated is None
+    [negated] = inputs(tmp_path, lambda model, x, y: -F.cross_entropy(model(x), y)).all
+    assert negated.linear
+    assert negated.sign is not None
+    focal: Loss = lambda model, x, y: (1 - (-F.cross_entropy(model(x), y, reduction="none")).exp()).mean()  # noqa: E731
+    for curved in (focal, lambda model, x, y: 1 - F.cross_entropy(model(x), y)):
+        assert not inputs(tmp_path, curved).all[0].linear
     assert inputs(tmp_path, lambda model, x, y: F.cross_entropy(model(x), y, reduction="sum") / 16).all[0].divided
     summed = inputs(tmp_path, lambda model, x, y: ((model(x)[:, 0] - y) ** 2).sum()).summed
     assert summed is not None
@@ -106,6 +110,12 @@ def test_signs_and_scales_behind_the_loss(tmp_path: Path) -> None:
 def test_a_likelihood_as_the_whole_loss(tmp_path: Path) -> None:
     picked: Loss = lambda model, x, y: F.log_softmax(model(x), 1).gather(1, y[:, None]).mean()  # noqa: E731
     assert inputs(tmp_path, picked).likelihood is not None
+
+    def bernoulli(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> Any:
+        p = model(x)[:, 0].sigmoid()
+        return (y * torch.log(p + 1e-6) + (1 - y) * torch.log(1 - p + 1e-6)).mean()
+
+    assert inputs(tmp_path, bernoulli).likelihood is not None
 
     def entropy(model: nn.Module, x: torch.Tensor, _: torch.Tensor) -> Any:
         scores = model(x)

@@ -45,6 +45,8 @@ def test_relu_before_logits() -> None:
 def test_squashed_scores_under_cross_entropy() -> None:
     [found] = judge("sigmoid", 0, 9, "cross_entropy", shape=(32, 10)).findings
     assert "1.46" in found.message
+    assert found.severity is Severity.ERROR
+    assert judge("tanh", 0, 9, "cross_entropy", shape=(32, 10)).findings[0].severity is Severity.WARNING
     assert judge("relu", 0, 9, "cross_entropy", shape=(32, 10)).state is State.PASS
 
 

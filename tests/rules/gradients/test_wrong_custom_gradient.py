@@ -30,6 +30,7 @@ def test_a_wrong_factor() -> None:
         {"wrong": 0},
         {"wrong": 3},
         {"identity": True, "ratio": -1.0},
+        {"surrogate": 5},  # a quantiser whose step size has a gradient by definition
         {"sloped": 0, "wrong": 0},
         {"sloped": 3, "wrong": 3},
     ],

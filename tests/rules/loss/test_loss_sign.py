@@ -3,7 +3,17 @@ from typing import Any
 import numpy as np
 
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Fed, LossInput, LossInputs, Optimizer, Optimizers, Run, Steps
+from dnndoctor.measurements import (
+    Fed,
+    FoundModel,
+    LossInput,
+    LossInputs,
+    Optimizer,
+    Optimizers,
+    Run,
+    Steps,
+    TrainingLoop,
+)
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.loss_sign import loss_sign
 from tests.rules.loss.fed import CALL, fed, inputs
@@ -36,16 +46,20 @@ def one(function: str = "cross_entropy", **facts: Any) -> LossInput:
     return fed(function, (32, 10), (32,), **facts)
 
 
+NEGATIVE = tuple(np.linspace(-2, -5, 30))
+
+
 def test_a_negated_loss() -> None:
-    [found] = judge(one(negated=MINUS)).findings
+    [found] = judge(one(linear=True, sign=MINUS), course=NEGATIVE).findings
     assert found.severity is Severity.ERROR
     assert found.location == MINUS
+    assert judge(one(linear=True, sign=MINUS)).state is State.PASS  # divided by the number of passes, say
 
 
 def test_a_loss_that_is_maximised() -> None:
-    [found] = judge(one(), maximize=1.0).findings
+    [found] = judge(one(linear=True), maximize=1.0).findings
     assert found.location == Location("train.py", 8)
-    assert judge(one(negated=MINUS), maximize=1.0).findings[0].location == MINUS
+    assert judge(one(), maximize=1.0).state is State.PASS
 
 
 def test_a_likelihood_that_is_minimised() -> None:
@@ -74,11 +88,22 @@ def _targets(function: str, *quantiles: float) -> LossInput:
 
 
 def test_sums_of_both_signs_unlearning_and_families_are_spared() -> None:
-    assert judge(one(negated=MINUS, added_to=True)).state is State.PASS
-    assert judge(one(negated=MINUS), pretrained=True).state is State.PASS
-    assert judge(one(negated=MINUS), family="gan").state is State.NOT_APPLICABLE
+    assert judge(one(sign=MINUS, added_to=True), course=NEGATIVE).state is State.PASS
+    assert judge(one(linear=True), pretrained=True, course=NEGATIVE).state is State.PASS
+    assert judge(one(linear=True), family="gan", course=NEGATIVE).state is State.NOT_APPLICABLE
+
+
+def test_a_perturbation_may_raise_the_loss() -> None:
+    steps = Steps(np.arange(30), np.array(NEGATIVE), np.full(30, 0.1), np.zeros(30), np.zeros(30))
+    loose = FoundModel("delta", "Tensor", 64, 64, tensors=("delta",))
+    taken = {
+        LossInputs: inputs(one(linear=True)),
+        Steps: steps,
+        TrainingLoop: TrainingLoop("supervised", "", (loose,)),
+    }
+    assert loss_sign.evaluate(taken).state is State.NOT_APPLICABLE
 
 
 def test_without_a_loss_of_a_known_sign() -> None:
-    assert judge(one("kl_div", negated=MINUS)).state is State.NOT_APPLICABLE
+    assert judge(one("kl_div", linear=True)).state is State.NOT_APPLICABLE
     assert judge(one()).state is State.PASS

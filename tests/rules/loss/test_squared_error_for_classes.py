@@ -6,7 +6,7 @@ from dnndoctor.findings import Severity
 from dnndoctor.measurements import LossInput, LossInputs, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.squared_error_for_classes import squared_error_for_classes
-from tests.rules.loss.fed import BUILT, fed, inputs
+from tests.rules.loss.fed import BUILT, chain, fed, inputs
 
 
 def judge(one: LossInput, family: str = "supervised") -> Result:
@@ -30,11 +30,16 @@ def test_rows_with_one_one() -> None:
 def test_class_numbers_that_were_cast(shape: tuple[int, ...]) -> None:
     assert judge(classes(shape, 0.0, 1.0, 2.0, from_integers=True)).findings[0].severity is Severity.WARNING
     assert judge(classes(shape, 0.0, 1.0, 2.0)).findings[0].severity is Severity.INFO
+    counts = classes(shape, 0.0, 1.0, 2.0, from_integers=True, late_error=0.1)
+    assert judge(counts).findings[0].severity is Severity.INFO
 
 
 def test_two_classes_are_a_remark_unless_little_is_learnt() -> None:
-    assert judge(classes((32, 1), 0.0, 1.0, late_error=0.125)).findings[0].severity is Severity.WARNING
-    assert judge(classes((32, 1), 0.0, 1.0, late_error=0.124)).findings[0].severity is Severity.INFO
+    squashed = chain("sigmoid", "linear")
+    for error, severity in ((0.125, Severity.WARNING), (0.124, Severity.INFO)):
+        one = classes((32, 1), 0.0, 1.0, late_error=error, chain=squashed)
+        assert judge(one).findings[0].severity is severity
+    assert judge(classes((32, 1), 0.0, 1.0, late_error=0.2)).findings[0].severity is Severity.INFO  # clicks, say
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_another_axis_than_the_classes() -> None:
         (1, (32, 10), ("log_softmax", "linear")),
         (0, (7, 10), ("log_softmax", "linear")),  # the first axis is no batch
         (0, (10,), ("log_softmax", "linear")),
+        (0, (32, 1), ("softmax", "linear")),  # one score each: a ranked list
         (0, (32, 10), ("mul", "softmax", "linear")),  # pooling
     ],
 )
