@@ -235,6 +235,9 @@ class Watch:
         fetched = self.loaders.current.batches if self.loaders.current else 0
         self._pass = Pass(model, where, gradients, loader, identity(tensors, fetched), trainable, module.training)
         self.passes.open(self._pass)
+        if gradients and self.observing and not self.step and not self.backward_seen:
+            # The first step begins here: what lies behind are imports and preparations.
+            self._step_started, self._loader_seconds = time.perf_counter(), self.loaders.seconds
         self.passes_in_trials -= not self.observing
         if gradients and self.deep and self.observing and tensors:
             self._name_parameters()

@@ -19,6 +19,7 @@ from dnndoctor.probes.loop import Loop
 
 MOST_STEPS = 200
 LEARNED = 0.1  # of the loss at the start: far enough down
+HALFWAY, PATIENCE = 0.4, 100  # what is down there after so many steps learns, and has a floor of its own (smoothing)
 POINTS = 50  # of each curve in the recording
 
 
@@ -43,14 +44,14 @@ class OverfitOneBatch(Planned):
         each = max(min(MOST_STEPS, steps // 3), 20)
         for rate in rates(loop):
             yield from self._try(rate, None, each)
-            if self._trials[-1]["learned"]:
+            if self._trials[-1]["final"] <= HALFWAY * self._trials[-1]["start"]:
                 return
         if any(attribute_of(module) for module in loop.modules()):
             best = min(self._trials, key=lambda t: t["final"] if np.isfinite(t["final"]) else np.inf)
             yield from self._try(best["rate"], 0.0, each)
 
     def _try(self, rate: float, dropout: float | None, steps: int) -> Plan:
-        losses = yield Trial(Setting(rate=rate, batches=(0,), dropout=dropout), steps, learned)
+        losses = yield Trial(Setting(rate=rate, batches=(0,), dropout=dropout), steps, enough)
         tail = losses[-max(len(losses) // 10, 1) :]
         self._trials.append(
             {
@@ -72,6 +73,11 @@ class OverfitOneBatch(Planned):
 def learned(losses: list[float]) -> bool:
     """Whether the loss of three steps in a row is a tenth of the first one, or less."""
     return len(losses) > 3 and all(0 <= each <= LEARNED * losses[0] for each in losses[-3:])
+
+
+def enough(losses: list[float]) -> bool:
+    """Whether more steps would tell nothing new."""
+    return learned(losses) or (len(losses) >= PATIENCE and all(0 <= e <= HALFWAY * losses[0] for e in losses[-10:]))
 
 
 def rates(loop: Loop) -> list[float]:

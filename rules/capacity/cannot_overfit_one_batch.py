@@ -53,8 +53,8 @@ def cannot_overfit_one_batch(
         fewest: 100, this project's choice: steps below which nothing is said.
     """
     loss, best = losses.main, one.best
-    if any(each.learned for each in one.trials):
-        return
+    if any(each.learned or 0 <= each.final <= (1 - share) * each.start for each in one.trials):
+        return  # half of the way to zero, whatever the floor
     if not loss.plain or not loss.function.startswith(FALLS_TO_ZERO):
         raise NotExamined("the loss did not fall to a tenth, and its floor is not known")
     if layers is not None and len([each for each in layers.layers if each.kind != "norm"]) < 2:

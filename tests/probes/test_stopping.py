@@ -177,7 +177,7 @@ def test_where_others_wait_nothing_is_tried(tmp_path: Path) -> None:
     assert found.stopped == "stopped"
     assert len(found.losses) == 6
     assert found.rows["trial"] == []
-    reading = ("sample-order", "data-scan")
+    reading = ("sample-order", "data-scan", "schedule")
     tried = {row["name"]: row["facts"] for row in found.rows["probe"] if row["name"] not in reading}
     assert {"learning-rate", "batch-size"} <= tried.keys()
     assert all(facts == {"missing": "the script trains in 2 processes"} for facts in tried.values())
