@@ -53,6 +53,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "NUM102": ("LOS111",),
     "CAP104": ("INI101", "ACT103"),
     # facts that another fact explains
+    "LOS106": ("DAT108",),
     "OPT102": ("OPT103", "OPT108", "OPT109"),
     "LOP109": ("OPT103", "OPT102"),
     "LRN104": ("LRN105", "OPT110"),
@@ -141,7 +142,7 @@ OUTCOMES = frozenset("CAP101 CAP105 LOS107 OPT101 REG101 EPO103 EPO104 VIS103 GR
 
 
 # Facts for all that: where no other one explains them, the program itself is at fault.
-FACTS = frozenset(("OPT102", "LRN104", "LRN106"))
+FACTS = frozenset(("LOP109", "LOS106", "LRN104", "LRN106", "OPT102"))
 
 
 def layer(code: str) -> int:
