@@ -59,7 +59,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "LRN104": ("LRN105", "OPT110"),
     "LRN106": ("OPT110", "LRN105"),
     # conditions of the update
-    "OPT104": ("OPT103", "OPT109", "LOS112", "INI101", "ACT103", "LOP102", "REG109"),
+    "OPT104": ("OPT103", "OPT109", "NUM102", "LOS112", "INI101", "ACT103", "LOP102", "REG109"),
     "OPT101": (*_NOT_TRAINED, *_WRONG_LOSS, *_WRONG_UPDATE, "DAT110", *_BAD_RATE),
     "LRN101": ("DAT110", "DAT111", "INI102", "LOP101", "LOP103", "LOS111", "OPT105"),
     "LRN102": (

@@ -23,6 +23,7 @@ class Parameter:
     ``stepped_next``: the index of the optimizer that stepped next after a parameter in no optimizer got its first
     gradient, None if that was not seen; ``stepped_next_at``: where that one was built.
     ``sparse``: row-sparse gradients (embedding rows). ``drawn``: its statistics before the first step were taken.
+    ``zero_gradient``: gradients of exactly zero were all that reached it.
     ``idle_optimizer_at``: where an optimizer was built that holds it and made no step.
     """
 
@@ -54,6 +55,7 @@ class Parameter:
     cut_at: Location | None = None
     drawn: bool = True
     idle_optimizer_at: Location | None = None
+    zero_gradient: bool = False
 
     @property
     def size(self) -> int:

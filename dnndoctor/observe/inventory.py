@@ -170,6 +170,7 @@ def _row(
             "used": name in watch.used,
             "no_grad_at": watch.without_gradients.get(id(parameter)),
             "received_gradient": received,
+            "zero_gradient": not received and id(parameter) in watch.zero_gradients,
             "effective_steps": watch.effective.get(id(parameter), 0),
             "sparse": bool(grad is not None and grad.is_sparse),
         },

@@ -92,6 +92,7 @@ class Watch:
         self.root_finite = True
         self.non_finite = False
         self.received: set[int] = set()
+        self.zero_gradients: set[int] = set()  # of parameters that a gradient of nothing but zeros has reached
         self.effective: dict[int, int] = {}
         self.used: set[str] = set()
         self.without_gradients: dict[int, Location | None] = {}
@@ -430,6 +431,8 @@ class Watch:
                 self.effective[key] = self.effective.get(key, 0) + 1
             if norm:
                 self.received.add(key)
+            elif norm == 0:
+                self.zero_gradients.add(key)
             if norm is not None:
                 self._grad_squares += norm * norm
                 rms = norm / math.sqrt(max(parameter.numel(), 1))

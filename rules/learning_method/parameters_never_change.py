@@ -46,17 +46,17 @@ def parameters_never_change(
     idle = [each for each in still if _multiplies_zeros(each, weights)]
     still = [each for each in still if each not in idle or not _other_direction_learns(each, weights)]
     idle = [each for each in idle if each in still]
-    groups: dict[tuple[bool, str | None, Location | None], list[Parameter]] = {}
+    groups: dict[tuple[bool, bool, str | None, Location | None], list[Parameter]] = {}
     for each in still:
         if each in idle or (each.used and each.cut_by is None and blocked):
             continue
-        groups.setdefault((each.used, each.cut_by, each.cut_at), []).append(each)
+        groups.setdefault((each.used, each.zero_gradient, each.cut_by, each.cut_at), []).append(each)
     if not groups and still and not idle:
         raise NotExamined("dead or zero layers, or cleared gradients, leave nothing to judge by")
     if idle:
         yield _one_step_only(idle)
-    for (used, cut_by, cut_at), group in groups.items():
-        yield _finding(group, used, cut_by, cut_at)
+    for (used, zero, cut_by, cut_at), group in groups.items():
+        yield _all_zero(group) if used and zero and not cut_by else _finding(group, used, cut_by, cut_at)
 
 
 def _blocked_elsewhere(weights: Weights, activations: Activations | None) -> bool:
@@ -102,6 +102,21 @@ def _one_step_only(group: list[Parameter]) -> Finding:
         (Evidence("parameters without a gradient", len(group), 0), Evidence("steps", steps)),
         Fix("give the network whole sequences", "As it is, nothing is remembered: the sequences are 1 step long."),
         Severity.WARNING,
+    )
+
+
+def _all_zero(group: list[Parameter]) -> Finding:
+    steps, names = min(each.effective_steps for each in group), listed([each.name for each in group])
+    return Finding(
+        f"the gradient of {names} was exactly zero in all of {steps} steps, though a way leads from them to the loss",
+        next((each.location for each in group if each.location), None),
+        names,
+        (Evidence("parameters with a gradient of zero", len(group), 0), Evidence("steps", steps)),
+        Fix(
+            "find what multiplies the gradient by zero",
+            f"Lets {sum(each.size for each in group)} entries learn that now never change. A factor of 0, an "
+            "activation on its flat side, and float16 without a GradScaler do that.",
+        ),
     )
 
 

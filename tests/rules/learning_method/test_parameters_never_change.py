@@ -127,3 +127,9 @@ def test_recurrent_weights_cut_off_with_their_layer_are_an_error(weights: Make) 
     still = Weights(tuple(replace(each, module="lstm", name=n) for each, n in zip(layer, RECURRENT, strict=False)))
     [found] = judge(still).findings
     assert found.severity is Severity.ERROR
+
+
+def test_a_gradient_of_zeros_is_no_missing_way(weights: Make) -> None:
+    [found] = judge(weights(first=STILL | {"zero_gradient": True})).findings
+    assert "was exactly zero in all of" in found.message
+    assert "a way leads from them to the loss" in found.message
