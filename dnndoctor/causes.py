@@ -30,7 +30,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "ACT105": ("INI102", "INI104", "DAT110", "LRN101", "LOP101", "CAP107"),
     "ACT108": ("LRN101", "LRN107"),
     "INI103": ("INI102",),
-    "INI104": ("INI102", "INI101", "CAP107", "ACT102"),
+    "INI104": ("INI102", "INI107", "INI101", "CAP107", "ACT102"),
     "INI105": ("INI102", "INI101", "INI104", "ACT102"),
     "INI106": ("INI102", "DAT110", "DAT111", *_WRONG_LOSS, "REG106"),
     "GRD101": ("INI101", "INI102", "CAP107", "ACT102", "ACT101", "ACT103", "INI104", "INI105", "DAT110"),

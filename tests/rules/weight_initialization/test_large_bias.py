@@ -60,3 +60,13 @@ def test_an_unseen_signal_is_not_examined(net: Net) -> None:
     found = measured(net, (-0.7, 0.0), (0.0, 0.0))
     found[Layers] = Layers("Net", tuple(replace(each, unit_std=None) for each in found[Layers].layers))
     assert large_bias.evaluate(found).state is State.NOT_EXAMINED
+
+
+@pytest.mark.parametrize(
+    ("left", "severity"), [(0.0, Severity.WARNING), (0.004, Severity.WARNING), (0.006, Severity.INFO)]
+)
+def test_it_is_a_warning_where_nothing_of_the_signal_is_left(net: Net, left: float, severity: Severity) -> None:
+    found = measured(net, (-4.0, 0.0), (0.0, 0.0))
+    first, last = found[Layers].layers
+    found[Layers] = Layers("Net", (first, replace(last, unit_std=left)))
+    assert [each.severity for each in large_bias.evaluate(found).findings] == [severity]
