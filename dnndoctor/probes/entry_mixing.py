@@ -128,23 +128,34 @@ class _Model:
 
     def _clean_elsewhere(self, first: torch.Tensor, outputs: list[torch.Tensor]) -> bool:
         """Whether entries along another axis of the input keep to themselves: then that one may be the batch."""
-        for axis in range(1, min(first.dim(), 3)):
-            size = int(first.shape[axis])
-            if size < 2:
-                continue
-            here, other = size // 2, 0
-            moved = [each.movedim(axis, 0) if _has(each, axis, size) else each for each in self._quiet.inputs]
-            inputs = []
-            for tensor, turned in zip(self._quiet.inputs, moved, strict=True):
-                if turned is tensor:
-                    inputs.append(tensor)
-                    continue
-                turned = turned.clone()
-                turned[here] = turned[other].clone()
-                inputs.append(turned.movedim(0, axis))
-            if _keeps(outputs, self._quiet(inputs), (int(first.shape[0]), size), here):
-                return True
-        return False
+        if self._says_second_axis(first):
+            return True
+        return any(
+            all(self._keeps_apart(first, outputs, axis, each) for each in {size // 2, size - 1})
+            for axis in range(1, min(first.dim(), 3))
+            if (size := int(first.shape[axis])) > 1
+        )
+
+    def _keeps_apart(self, first: torch.Tensor, outputs: list[torch.Tensor], axis: int, here: int) -> bool:
+        size = int(first.shape[axis])
+
+        def place(tensor: torch.Tensor) -> torch.Tensor | None:
+            if not _has(tensor, axis, size):
+                return None
+            turned = tensor.movedim(axis, 0).clone()
+            turned[here] = _replaced(turned, here, 0)
+            return turned.movedim(0, axis)
+
+        return _keeps(outputs, self._quiet(changed(self._quiet.inputs, place)), (int(first.shape[0]), size), here)
+
+    def _says_second_axis(self, first: torch.Tensor) -> bool:
+        """A recurrent state (layers, batch, features) beside it, or targets one step on along the first axis, do."""
+        shift = self._shift()
+        if shift is not None and shift.axis == 0 and self._quiet.inputs[shift.input] is first:
+            return True
+        sizes = first.shape[:2]
+        states = [each for each in self._quiet.inputs if each.dim() == 3 and each is not first]
+        return len(sizes) == 2 and sizes[0] != sizes[1] and any(s.shape[1] == sizes[1] != s.shape[0] for s in states)
 
     def _batch(self, first: torch.Tensor, entries: int) -> dict[str, Any]:
         """Whether the first axis is the batch for certain: a training loader stacked the samples along it."""
@@ -238,6 +249,11 @@ def _unlike(turned: torch.Tensor) -> torch.Tensor:
     return turned[max(range(len(differ)), key=differ.__getitem__)].clone()
 
 
+def _replaced(turned: torch.Tensor, here: int, other: int) -> torch.Tensor:
+    """Another entry's values, or its own in another order where all entries are alike."""
+    return (turned[here].flip(0) if bool((turned[here] == turned[other]).all()) else turned[other]).clone()
+
+
 def _has(tensor: torch.Tensor, axis: int, size: int) -> bool:
     return tensor.dim() > axis and tensor.shape[axis] == size
 
@@ -260,16 +276,17 @@ def _beyond(before: list[torch.Tensor], after: list[torch.Tensor], entries: int,
 
 
 def _keeps(before: list[torch.Tensor], after: list[torch.Tensor], sizes: tuple[int, int], index: int) -> bool:
-    """Whether nothing changed but at this index of some axis of that size, in every output."""
-    some = False
+    """Whether nothing changed but at this index of some axis of that size, in every output.
+
+    Where nothing changes at all nothing can be told, and it may well be so.
+    """
     for one, other in zip(before, after, strict=True):
         mask = differs(one, other)
         if not bool(mask.any()):
             continue
-        some = True
         if not any(_only(each, axis, index) for each in _ways(mask, sizes) for axis in _axes(each, sizes[1])):
             return False
-    return some
+    return True
 
 
 def _ways(mask: torch.Tensor, sizes: tuple[int, int]) -> Iterator[torch.Tensor]:

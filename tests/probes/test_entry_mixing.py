@@ -90,6 +90,7 @@ def test_a_mixture_is_followed_to_its_operation(name: str, by_hand: bool, tmp_pa
         "tests/probes/" + __name__.rpartition(".")[2] + ".py",
     )
     assert found["loaded"] is not by_hand
+    assert not found["clean_elsewhere"]
 
 
 @pytest.mark.parametrize("name", CLEAN)
@@ -242,3 +243,39 @@ def test_a_copied_layer_is_named_by_the_line_of_its_template(tmp_path: Path) -> 
     assert Path(file).read_text(encoding="utf-8").splitlines(keepends=True)[line - 1].strip() == (
         "layer = nn.TransformerEncoderLayer(FEATURES, 2, 16)"
     )
+
+
+class Words(nn.Module):
+    """Torch's own layout: steps, rows, features; the state is handed on from batch to batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.lstm, self.head = nn.Embedding(LETTERS, 8), nn.LSTM(8, 8), nn.Linear(8, LETTERS)
+
+    def forward(self, x: torch.Tensor, state: Any) -> Any:
+        out, state = self.lstm(self.embedding(x), state)
+        return self.head(out).view(-1, LETTERS), state
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("next_step", [True, False])
+def test_the_first_axis_may_be_time(alike: bool, next_step: bool, tmp_path: Path) -> None:
+    def loop() -> nn.Module:
+        torch.manual_seed(0)
+        model, state = Words(), None
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(4):
+            text = torch.randint(LETTERS, (8, 1)).expand(8, 10) if alike else torch.randint(LETTERS, (8, 10))
+            out, state = model(text[:-1], state)
+            state = tuple(each.detach() for each in state)
+            target = text[1:] if next_step else text[:-1] * 3 % LETTERS
+            optimizer.zero_grad()
+            loss: Any = functional.cross_entropy(out, target.reshape(-1))
+            loss.backward()
+            optimizer.step()
+        return model
+
+    facts, _ = probed(tmp_path, "entry-mixing", loop)
+    found = facts["models"][0]["mixing"]
+    assert found["others"] > 0
+    assert (found["clean_elsewhere"], found["loaded"]) == (True, False)
