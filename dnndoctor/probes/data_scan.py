@@ -177,7 +177,7 @@ def _facts(found: Found, watch: Watch) -> dict[str, Any]:
     told = ~twins.blanks([samples.columns[i] for i in inputs])
     facts["twins"] = {
         **twins.duplicates(whole[told], known[told] if known is not None else None, both[told]),
-        "natural": not any(twins.chance_excluded(samples.columns[i]) for i in inputs),
+        "natural": twins.few_forms(whole[told]) or not any(twins.chance_excluded(samples.columns[i]) for i in inputs),
     }
     if truth is not None and truth.scalar:
         facts["leak"] = labels.leak(main, truth)

@@ -12,6 +12,7 @@ from dnndoctor.probes.samples import Column, Samples
 
 MOST_CLASSES = 1000
 FEWEST_FEATURES = 3  # with fewer there is nothing else to learn from
+FEWEST_BITS = 8  # of two values each: fewer are logic, in which one may be the answer
 FEWEST_SAMPLES = 50
 EXACT = 1e-6  # of the range: what float32 leaves of an equality after scaling
 MOST_FEATURES = 1024
@@ -192,6 +193,8 @@ def _meant(x: Array, inputs: Array, target: Array, feature: int, second: float) 
 
     Left among the inputs by mistake the target comes last, as one column more or as a window that is one step too long.
     """
+    if inputs.shape[1] < FEWEST_BITS and all(len(np.unique(inputs[:, i])) <= 2 for i in range(inputs.shape[1])):
+        return True
     last = feature == inputs.shape[1] - 1
     if last and np.array_equal(inputs[:, feature], target):
         return False

@@ -59,7 +59,7 @@ def _overlap(training: Found, evaluation: Found) -> dict[str, Any]:
     pairs = _comparable(training, evaluation)
     shared = twins.shared(pairs[0], pairs[1]) if pairs is not None else 0
     columns = training.samples.columns
-    natural = not any(twins.chance_excluded(each) for each in columns[:1])
+    natural = twins.few_forms(columns[0].hashes) or not twins.chance_excluded(columns[0])
     whole = shared == len(evaluation.samples.positions) and training.samples.length == evaluation.samples.length
     return facts | {"shared": shared, "by": "content", "whole": whole, "natural": natural}
 

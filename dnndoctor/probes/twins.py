@@ -11,6 +11,7 @@ from dnndoctor.probes import tables
 from dnndoctor.probes.samples import Column
 
 RICH_WIDTH, RICH_VALUES = 32, 8
+FEW_FORMS = 0.5  # of the samples
 
 Hashes = NDArray[np.uint64]
 
@@ -37,6 +38,12 @@ def chance_excluded(column: Column) -> bool:
         return False
     widest = max(len(np.unique(probe[:, i])) for i in range(min(probe.shape[1], 64)))
     return widest >= 0.5 * different and inside > 1
+
+
+def few_forms(hashes: Hashes) -> bool:
+    """Whether there are far fewer different samples than samples: made by a program out of a few settings."""
+    counts = np.unique(hashes, return_counts=True)[1]
+    return bool(len(counts) <= FEW_FORMS * len(hashes) and counts.max() - counts.min() > 1)
 
 
 def blanks(columns: list[Column]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Subse
 
 from dnndoctor.measurements import DataScan
 from dnndoctor.probes.data_scan import indices_of
-from dnndoctor.probes.labels import padding
+from dnndoctor.probes.labels import leaking, padding
 from dnndoctor.probes.samples import Samples, of_dataset
 from dnndoctor.recording.assemble import assemble
 from tests.observe.watching import Examination, examine
@@ -361,3 +361,20 @@ def test_a_dataset_without_end_whose_label_comes_first(tmp_path: Path) -> None:
     sequential = indices_of(DataLoader(Endless(), batch_size=40), Endless())
     assert not isinstance(sequential, str)
     assert len(sequential) <= 2_000_000
+
+
+def test_samples_made_of_a_few_settings_repeat_by_nature(tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(0)
+    forms = torch.randn(30, 40, generator=draw)
+    chosen = torch.randint(0, 30, (N,), generator=draw)
+    one = loader(TensorDataset(forms[chosen], chosen % 2))
+    found = scanned(examine(tmp_path, train(one, evaluate=one, width=40)))
+    assert found.training is not None
+    assert found.training.twins is not None
+    assert found.training.twins.natural
+
+
+def test_logic_of_a_few_bits_may_ask_for_one_of_them() -> None:
+    bits = np.random.default_rng(0).integers(0, 2, (400, 12)).astype(np.float32)
+    assert leaking(bits[:, :3], bits[:, 2]) is None
+    assert leaking(bits, bits[:, 11]) is not None
