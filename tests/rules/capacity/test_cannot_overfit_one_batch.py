@@ -55,6 +55,13 @@ def test_what_still_falls_is_given_time() -> None:
     assert judge(trial(1.9, late=0.1)).state is State.FINDING
 
 
+def test_what_falls_slowly_is_information_unless_a_layer_is_narrow() -> None:
+    wide = Layers("Net", (layer("wide", 128), layer("also", 64), layer("head", 10, output=True)))
+    assert judge(trial(1.9, late=0.02), layers=wide).findings[0].severity is Severity.WARNING
+    assert judge(trial(1.9, late=0.05), layers=wide).findings[0].severity is Severity.INFO
+    assert judge(trial(1.9, late=0.05)).findings[0].severity is Severity.WARNING
+
+
 def test_contradicting_samples_cost_what_they_cost() -> None:
     assert judge(trial(1.6), entropy=1.0, contradicting=32).state is State.PASS
     assert judge(trial(1.7), entropy=1.0, contradicting=32).state is State.FINDING
