@@ -95,10 +95,9 @@ class Accumulation(Window):
                 now = torch.linalg.vector_norm(grad.detach())
                 self._rescaled.append((len(self._steps) - 1, since.left, now))
 
-    def after_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """A new account is opened."""
-        if self.watch.optimizers and self.watch.optimizers[0].optimizer is optimizer:
-            self._since = Since()
+    def after_step(self, optimizer: torch.optim.Optimizer) -> None:  # noqa: ARG002
+        """A new account is opened: what led to another optimizer's step, as of the next model's, is no lead's."""
+        self._since = Since()
 
     def facts(self) -> dict[str, Any] | None:
         """Every step that several backwards led to."""
