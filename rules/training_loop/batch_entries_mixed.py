@@ -78,8 +78,8 @@ def _meant(mixing: Mixing, passage: Passage) -> str | None:
 def _finding(mixing: Mixing, passage: Passage) -> Finding:
     named = f"{passage.layer_class} {passage.layer}" if passage.layer else passage.operation
     return Finding(
-        f"with one sample of {mixing.entries} exchanged, the output of {mixing.others} others changes, by "
-        f"{mixing.effect:.2g} of its own change: {_how(passage, named)}",
+        f"with one sample of {mixing.entries} exchanged, the output of {mixing.others} others changes, up to "
+        f"{mixing.effect:.2g} times as much as its own: {_how(passage, named)}",
         location=_place(passage),
         subject=passage.layer or mixing.model,
         evidence=(Evidence("other samples that change", mixing.others, 0), Evidence("effect", mixing.effect, 0)),

@@ -46,8 +46,9 @@ def _finding(leak: FutureLeak, passage: Passage) -> Finding:
         "layer": "x = F.pad(x, (kernel_size - 1, 0))  # on the left alone; padding=0 in the convolution",
     }.get(passage.kind, "mask = nn.Transformer.generate_square_subsequent_mask(x.size(1))\nh = attention(h, mask=mask)")
     return Finding(
-        f"{leak.equal:.0%} of the targets are the next step of the input, and the output before it changes with it, by "
-        f"{leak.effect:.2g} of the largest change" + (f", through {through}" if through else ""),
+        f"the output at a step depends on later inputs ({leak.effect:.2g} of the largest effect"
+        + (f", through {through}" if through else "")
+        + f"), and {leak.equal:.0%} of the targets are the next input: the model can copy the answer",
         location=(passage.layer_location if two_ways else None) or passage.location,
         subject=through or leak.model,
         evidence=(Evidence("effect on earlier steps", leak.effect, 0), Evidence("steps", leak.steps)),

@@ -19,7 +19,7 @@ def judge(*leaks: FutureLeak, **thresholds: Any) -> Result:
 def test_a_missing_mask_is_found_at_the_attention() -> None:
     [found] = judge(LEAK).findings
     assert (found.severity, found.location) == (Severity.ERROR, LINE)
-    assert "100% of the targets are the next step of the input" in found.message
+    assert "100% of the targets are the next input" in found.message
     assert "through softmax" in found.message
 
 
