@@ -56,11 +56,21 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "LOS106": ("DAT108",),
     "OPT102": ("OPT103", "OPT108", "OPT109"),
     "LOP109": ("OPT103", "OPT102"),
+    "PRE104": ("OPT103", "OPT102", "OPT104"),
     "LRN104": ("LRN105", "OPT110"),
     "LRN106": ("OPT110", "LRN105"),
     # conditions of the update
     "OPT104": ("OPT103", "OPT109", "NUM102", "LOS112", "INI101", "ACT103", "LOP102", "REG109"),
-    "OPT101": (*_NOT_TRAINED, *_WRONG_LOSS, *_WRONG_UPDATE, "DAT110", *_BAD_RATE),
+    "OPT101": (
+        *_NOT_TRAINED,
+        *_WRONG_LOSS,
+        *_WRONG_UPDATE,
+        *_BAD_DATA,
+        *_BAD_START,
+        *_BAD_UNITS,
+        "GRD101",
+        *_BAD_RATE,
+    ),
     "LRN101": ("DAT110", "DAT111", "INI102", "LOP101", "LOP103", "LOS111", "OPT105"),
     "LRN102": (
         *_NOT_TRAINED,
@@ -142,7 +152,7 @@ OUTCOMES = frozenset("CAP101 CAP105 LOS107 OPT101 REG101 EPO103 EPO104 VIS103 GR
 
 
 # Facts for all that: where no other one explains them, the program itself is at fault.
-FACTS = frozenset(("LOP109", "LOS106", "LRN104", "LRN106", "OPT102"))
+FACTS = frozenset(("LOP109", "LOS106", "LRN104", "LRN106", "OPT102", "PRE104"))
 
 
 def layer(code: str) -> int:

@@ -1,4 +1,6 @@
-"""Every fixture is examined for real: the sick give what their comments expect, the healthy give nothing."""
+"""Every fixture is examined for real: the sick give what their comments expect, the healthy give nothing.
+
+A comment names causes. What hangs under one of them in the report need not be named."""
 
 from __future__ import annotations
 
@@ -37,6 +39,18 @@ def place(finding: dict[str, Any]) -> tuple[str, int | None]:
     return finding["rule"], location["line"] if location else None
 
 
+def explained(finding: dict[str, Any], findings: list[dict[str, Any]], wanted: set[str]) -> bool:
+    """Whether it hangs under a cause that was expected; such consequences come and go with how far a probe got."""
+    causes = {each["rule"]: each["caused_by"] for each in findings}
+    cause, seen = finding["caused_by"], {finding["rule"]}
+    while cause is not None and cause not in seen:
+        if cause in wanted:
+            return True
+        seen.add(cause)
+        cause = causes.get(cause)
+    return False
+
+
 def told(findings: list[dict[str, Any]]) -> str:
     rows = [f"{f['severity']:8}{place(f)} {f['subject']}: {f['message']} (by {f['caused_by']})" for f in findings]
     return "\n".join(["findings:", *rows])
@@ -64,9 +78,12 @@ def test_sick(script: Path, tmp_path: Path, zygote: Zygote) -> None:
     assert wanted, "a sick fixture names the findings that it expects"
     report = examine(script, tmp_path, zygote)
     findings = report["findings"]
-    found = {place(f) for f in findings if f["severity"] != "info" or place(f) in wanted}
-    missing, extra = wanted - found, found - wanted
-    assert found == wanted, f"missing {sorted(missing)}, extra {sorted(extra, key=str)}\n{told(findings)}"
+    missing = wanted - {place(f) for f in findings}
+    extra = {place(f) for f in findings if f["severity"] != "info"} - wanted
+    extra -= {place(f) for f in findings if explained(f, findings, {code for code, _ in wanted})}
+    assert not missing | extra, f"missing {sorted(missing)}, extra {sorted(extra, key=str)}\n{told(findings)}"
+    graver = [f for f in findings if f["severity"] != "info"]
+    assert not graver or place(findings[0]) in wanted, told(findings)
     assert_no_trace(script, tmp_path)
     assert_loop(script, report)
 

@@ -1,5 +1,7 @@
 from collections.abc import Iterator
 
+import numpy as np
+
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Loading
 from dnndoctor.rule import rule
@@ -14,6 +16,7 @@ def input_bound(
     gain: float = 1.1,
     large_gain: float = 1.3,
     seconds: float = 0.005,
+    least: float = 0.002,
 ) -> Iterator[Finding]:
     """Training waits for data, and more workers would bring them faster.
 
@@ -37,10 +40,13 @@ def input_bound(
         harmful: 0.15, this project's choice: share of a step from which on it is a warning.
         gain: 1.1, this project's choice: an epoch as many times as fast, to be worth a word.
         large_gain: 1.3, this project's choice: from which on it is a warning; a busy machine's repeats differ by less.
-        seconds: 0.005, this project's choice: wait per step; below it a small data set in memory is being read.
+        seconds: 0.005, this project's choice: wait per step, also of the loader alone; below it no warning.
+        least: 0.002, this project's choice: below it a small data set in memory is being read, and nothing is said.
     """
     share = loading.wait_share
-    if share < noted:
+    alone = next((each.batch_seconds for each in loading.points if each.workers == loading.workers), np.inf)
+    wait = min(loading.wait_seconds, alone)  # a machine busy with other things makes the loop's wait long
+    if share < noted or (loading.points and wait < least):
         return
     if not loading.points:
         if loading.cpus < 2:
@@ -57,7 +63,7 @@ def input_bound(
     if best is None or now < gain * epochs[best]:
         return
     faster = now / epochs[best]
-    grave = share >= harmful and loading.wait_seconds >= seconds and faster >= large_gain
+    grave = share >= harmful and wait >= seconds and faster >= large_gain
     yield Finding(
         f"{share:.0%} of each step is spent waiting for data; with {best} worker{'s' if best > 1 else ''} instead of "
         f"{loading.workers} an epoch is {faster:.1f} times as fast",
