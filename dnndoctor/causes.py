@@ -55,7 +55,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     # facts that another fact explains
     "LOS106": ("DAT108",),
     "OPT102": ("OPT103", "OPT108", "OPT109"),
-    "LOP109": ("OPT103", "OPT102"),
+    "LOP109": ("OPT103",),
     "PRE104": ("OPT103", "OPT102", "OPT104"),
     "LRN104": ("LRN105", "OPT110"),
     "LRN106": ("OPT110", "LRN105"),
