@@ -26,10 +26,10 @@ TAIL = 0.3  # of a trial's steps that its score is the mean of
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An update rule; ``middle``: a usual rate, from which the search goes a decade up and down."""
+    """An update rule, None for the user's own; ``middle``: a usual rate, from which the search goes up and down."""
 
     name: str
-    update: Update
+    update: Update | None
     middle: float
 
 
@@ -73,7 +73,11 @@ class LearningMethods(Planned):
         whole = (2 + len(METHODS)) * SEEDS * STEPS + len(METHODS) * search
         self._steps = int(np.clip(STEPS * steps / whole, FEWEST_STEPS, STEPS))
         left = steps
-        for rate in dict.fromkeys((loop.user_rate, loop.best_rate or loop.user_rate)):
+        best = loop.best_rate
+        if best is None:
+            best = yield from self._search(Method(loop.lead.name, None, loop.user_rate))
+            left -= search
+        for rate in dict.fromkeys((loop.user_rate, best)):
             self._found.append((yield from self._compare(loop.lead.name, rate, None)))
             left -= SEEDS * self._steps
         for method in METHODS:

@@ -35,6 +35,7 @@ def optimizer_lags(
     noises: float = 4.0,
     standing: float = 0.1,
     alike: float = 0.05,
+    fewest: int = 40,
 ) -> Iterator[Finding]:
     """Another optimizer gets to the same loss in a fraction of the steps.
 
@@ -62,6 +63,7 @@ def optimizer_lags(
         noises: 4.0, this project's choice: differences between the two orders that the gap must exceed.
         standing: 0.1, this project's choice: of the best method's progress; one that makes less hardly moves.
         alike: 0.05, this project's choice: of that progress; among methods as close as that the most usual is named.
+        fewest: 40, this project's choice: steps; over fewer a slow beginning decides, and it is information.
     """
     others = [each for each in methods.others if np.isfinite(each.scores).all()]
     if len(methods.user.curves) < 2 or not others:
@@ -76,7 +78,7 @@ def optimizer_lags(
     spread = max(abs(each.scores[0] - each.scores[1]) for each in (best, own)) if np.isfinite(progress) else 0.0
     if gain <= 0 or gain - progress <= noises * spread or _times_faster(own, best, methods.steps) < lag:
         return
-    grave = stands or max(progress, user) < share * gain
+    grave = methods.steps >= fewest and (stands or max(progress, user) < share * gain)
     rate = f"{float(f'{best.rate:.0e}'):g}"
     optimizer = next((each for each in optimizers.all if each.name == methods.optimizer), optimizers.main)
     yield Finding(

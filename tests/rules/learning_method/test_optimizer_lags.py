@@ -21,11 +21,11 @@ def run(name: str, final: float, rate: float = 0.1, own: bool = False, apart: fl
     return MethodRun(name, own, rate, curves, ends)
 
 
-def judge(*methods: MethodRun, family: str = "supervised") -> Result:
+def judge(*methods: MethodRun, family: str = "supervised", steps: int = STEPS) -> Result:
     name = methods[0].name
     optimizers = Optimizers((Optimizer(name, Location("train.py", 20), (0.1,), 0.1, steps=50),))
     measured: dict[type, Any] = {
-        LearningMethods: LearningMethods(name, STEPS, methods, True),
+        LearningMethods: LearningMethods(name, steps, methods, True),
         Optimizers: optimizers,
         Run: Run("cpu", None, 50, family=family),
     }
@@ -48,6 +48,12 @@ def test_half_the_progress_at_either_rate_is_a_warning() -> None:
 def test_a_lag_with_more_progress_is_information() -> None:
     [found] = judge(*sgd(3.8, 2.4), run("Adam", 1.0)).findings
     assert found.severity is Severity.INFO
+
+
+def test_over_few_steps_it_is_information() -> None:
+    methods = (*sgd(3.8, 3.0), run("Adam", 1.0))
+    assert judge(*methods, steps=40).findings[0].severity is Severity.WARNING
+    assert judge(*methods, steps=39).findings[0].severity is Severity.INFO
 
 
 def test_twice_as_fast_at_the_threshold() -> None:
