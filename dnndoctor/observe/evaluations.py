@@ -46,9 +46,9 @@ class Evaluations(Window):
 
     def function(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Add up losses of an evaluation."""
-        if len(self.points) >= MOST_POINTS or not isinstance(result, torch.Tensor) or result.numel() != 1:
+        if len(self.points) >= MOST_POINTS or operation_name(func) not in LOSSES:
             return
-        if operation_name(func) not in LOSSES or not readable(result):
+        if not isinstance(result, torch.Tensor) or not readable(result) or result.numel() != 1:
             return
         target = args[1] if len(args) > 1 else kwargs.get("target")
         key = target.data_ptr() if isinstance(target, torch.Tensor) and readable(target) else 0

@@ -96,7 +96,7 @@ class Groups(Window):
         return {
             "learning_rate": float(group.get("lr", 0.0)),
             "weight_decay": float(group.get("weight_decay", 0.0) or 0.0),
-            "entries": sum(p.numel() for p in group["params"]),
+            "entries": sum(p.numel() for p in group["params"] if readable(p)),
             "names": [names.get(id(p), "") for p in group["params"][:MOST_NAMES]],
         }
 

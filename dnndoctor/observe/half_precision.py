@@ -12,6 +12,7 @@ from dnndoctor.findings import Location
 from dnndoctor.observe import sampling
 from dnndoctor.observe.names import operation_name
 from dnndoctor.observe.source import caller
+from dnndoctor.observe.transforms import readable
 from dnndoctor.observe.window import Window
 
 VANISHING = 2.0**-21  # eight times the smallest number of float16: three bits are left
@@ -45,7 +46,7 @@ class HalfPrecision(Window):
         """A torch function was called."""
         if not isinstance(result, torch.Tensor) or result.dtype is not torch.float16 or not result.requires_grad:
             return
-        if not self.watch.forward.sampling or result.grad_fn is None or not result.numel():
+        if not self.watch.forward.sampling or result.grad_fn is None or not readable(result) or not result.numel():
             return
         key = (
             operation_name(func),

@@ -15,6 +15,7 @@ from torch import nn
 
 from dnndoctor.observe.data import flat_tensors
 from dnndoctor.observe.source import caller
+from dnndoctor.observe.transforms import readable
 from dnndoctor.observe.window import Window
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class KeptGraphs(Window):
         """A sum: perhaps one that goes on from an earlier step's."""
         if getattr(func, "__name__", "") not in _SUMS or not isinstance(result, torch.Tensor):
             return
-        if result.numel() != 1 or not result.requires_grad:
+        if not result.requires_grad or not readable(result) or result.numel() != 1:
             return
         step = self.watch.step
         for each in args[:2]:

@@ -61,7 +61,7 @@ class PiledGradients(Window):
                     "model": modules.path(top) or type(top).__name__,
                     "location": modules.location(top),
                     "norms": norms,
-                    "parameters": sum(p.numel() for p in top.parameters()),
+                    "parameters": sum(p.numel() for p in top.parameters() if readable(p)),
                     "copy_of": next((type(each).__name__ for each in trained if type(each) is type(top)), None),
                     "call": self._call(top),
                 }

@@ -163,7 +163,7 @@ class Pretraining(Window):
             "name": type(module).__name__,
             "package": type(module).__module__.partition(".")[0],
             "location": self.watch.modules.location(module),
-            "parameters": sum(each.numel() for each in parameters),
+            "parameters": sum(each.numel() for each in parameters if readable(each)),
             "loaded": any(loaded),
             "trained": any(id(each) in held and each.requires_grad for each in parameters),
             **facts,

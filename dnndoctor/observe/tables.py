@@ -43,6 +43,7 @@ def write(watch: Watch) -> None:
         peak_bytes=device.peak_resident_bytes(),
         signs=watch.signs.facts(),
         loop=watch.found.facts(watch),
+        broken=watch.windows.broken,
     )
     writer.commit()
 

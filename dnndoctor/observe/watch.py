@@ -560,7 +560,8 @@ class Watch:
 
     def fail(self, bug: Exception) -> None:
         """Something of ours broke: look no further, and let the user's script not feel it."""
-        place = traceback.extract_tb(bug.__traceback__)[-1]
+        frames = traceback.extract_tb(bug.__traceback__)
+        place = next((each for each in reversed(frames) if "dnndoctor" in each.filename), frames[-1])
         where = f"{os.path.basename(place.filename)}:{place.lineno}"
         self.failure = self.failure or f"{type(bug).__name__}: {bug} ({where})"
         self.observing = self.deep = self.forward.active = False

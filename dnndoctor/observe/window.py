@@ -6,6 +6,8 @@ no tensor of the user's beyond the step, and its facts are plain numbers, texts,
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -85,6 +87,7 @@ class Windows:
 
     def __init__(self, windows: Iterable[Window]) -> None:
         self.all = tuple(windows)
+        self.broken: dict[str, str] = {}  # by a bug of ours: what each said
         self._answering: dict[str, tuple[Callable[..., None], ...]] = {}
         for name in vars(Window):
             if not name.startswith("_"):
@@ -95,15 +98,29 @@ class Windows:
                 )
 
     def tell(self, call: str, *args: Any) -> None:
-        """Tell every window that answers this call."""
+        """Tell every window that answers this call; one that breaks is told no more, and the others look on."""
         for answer in self._answering[call]:
-            answer(*args)
+            try:
+                answer(*args)
+            except Exception as bug:  # noqa: BLE001 - it is told in the report
+                self._give_up(answer.__self__, bug)  # type: ignore[attr-defined]
 
-    def answers(self, call: str) -> bool:
-        """Whether any window does."""
-        return bool(self._answering[call])
+    def _give_up(self, window: Window, bug: Exception) -> None:
+        place = traceback.extract_tb(bug.__traceback__)[-1]
+        said = (str(bug).splitlines() or [""])[0][:150]
+        self.broken[window.name] = f"{type(bug).__name__}: {said} ({os.path.basename(place.filename)}:{place.lineno})"
+        for call, answers in self._answering.items():
+            self._answering[call] = tuple(each for each in answers if each.__self__ is not window)  # type: ignore[attr-defined]
 
     def rows(self) -> list[dict[str, Any]]:
         """The facts of each, for the recording."""
-        known = ((each.name, each.facts()) for each in self.all)
-        return [{"name": name, "facts": facts} for name, facts in known if facts is not None]
+        rows = []
+        for each in self.all:
+            try:
+                facts = None if each.name in self.broken else each.facts()
+            except Exception as bug:  # noqa: BLE001 - it is told in the report
+                self._give_up(each, bug)
+                continue
+            if facts is not None:
+                rows.append({"name": each.name, "facts": facts})
+        return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from dnndoctor.recording import (
     wiring,
 )
 from dnndoctor.recording.graph import Graph
-from dnndoctor.recording.reader import Rows, read
+from dnndoctor.recording.reader import BrokenWindow, Rows, read
 
 
 def load(path: Path) -> dict[type, Any]:
@@ -48,71 +49,79 @@ def load(path: Path) -> dict[type, Any]:
 def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
     """As ``load``, from rows that were read; ``family`` overrules what was recognised."""
     graph = Graph(rows)
-    taken: dict[type, Any] = {
-        m.Run: course.run(rows, family),
-        m.TrainingLoop: found.training_loop(rows, graph, family),
-        m.Layers: structure.layers(rows, graph),
-        m.Activations: structure.activations(rows, graph),
-        m.Weights: structure.weights(rows, graph),
-        m.Construction: construction.construction(rows),
-        m.Wiring: wiring.wiring(rows, graph),
-        m.LayerSettings: settings.layer_settings(rows, graph),
-        m.Directions: directions.directions(rows),
-        m.Attention: attention.attention(rows),
-        m.Signals: signals.signals(rows, graph),
-        m.Gradients: structure.gradients(rows),
-        m.Optimizers: course.optimizers(rows),
-        m.LearningRateSweep: sweeps.learning_rate(rows),
-        m.BatchSweep: sweeps.batch_size(rows),
-        m.OneBatch: experiments.one_batch(rows),
-        m.BlankedInputs: experiments.blanked_inputs(rows),
-        m.TrainingNoise: experiments.noise(rows),
-        m.LearningMethods: experiments.learning_methods(rows),
-        m.TrainingData: course.training_data(rows, graph),
-        m.Loaders: course.loaders(rows),
-        m.Padding: sweeps.padding(rows),
-        m.DataScan: dataset.data_scan(rows, graph),
-        m.Epochs: dataset.epochs(rows),
-        m.SampleOrder: sweeps.sample_order(rows),
-        m.Steps: course.steps(rows),
-        m.LooseDropouts: dropouts.loose(rows),
-        m.Modes: course.modes(rows),
-        m.Clearings: course.clearings(rows),
-        m.Losses: loss.losses(rows, graph),
-        m.LossInputs: loss_inputs.loss_inputs(rows, graph),
-        m.Clipping: updates.clipping(rows),
-        m.Accumulation: updates.accumulation(rows),
-        m.CustomGradients: updates.custom_gradients(rows),
-        m.Domains: domains.domains(rows),
-        m.HalfPrecision: domains.half_precision(rows),
-        m.Finiteness: course.finiteness(rows),
-        m.Ranks: ranks.ranks(rows),
-        m.Origins: origins.origins(rows),
-        m.Overfitting: growth.overfitting(rows),
-        m.Remedies: growth.remedies(rows),
-        m.Widths: growth.widths(rows),
-        m.WarmStart: growth.warm_start(rows),
-        m.Plan: planning.plan(rows),
-        m.Schedules: planning.schedules(rows),
-        m.Groups: planning.groups(rows),
-        m.Habits: planning.habits(rows),
-        m.Penalty: planning.penalty(rows),
-        m.History: planning.history(rows),
-        m.Dependence: dependence.dependence(rows),
-        m.KeptGraphs: order.kept_graphs(rows),
-        m.ClipOrder: order.clip_order(rows),
-        m.PiledGradients: order.piled_gradients(rows),
-        m.Seeds: order.seeds(rows),
-        m.Loading: hardware.loading(rows),
-        m.Threads: hardware.threads(rows),
-        m.MixedPrecision: hardware.mixed_precision(rows),
-        m.Compilation: hardware.compilation(rows),
-        m.MemoryUse: hardware.memory(rows),
-        m.Transfers: hardware.transfers(rows),
-        m.Waits: planning.waits(rows),
+    makers: dict[type, Callable[[], Any]] = {
+        m.Run: lambda: course.run(rows, family),
+        m.TrainingLoop: lambda: found.training_loop(rows, graph, family),
+        m.Layers: lambda: structure.layers(rows, graph),
+        m.Activations: lambda: structure.activations(rows, graph),
+        m.Weights: lambda: structure.weights(rows, graph),
+        m.Construction: lambda: construction.construction(rows),
+        m.Wiring: lambda: wiring.wiring(rows, graph),
+        m.LayerSettings: lambda: settings.layer_settings(rows, graph),
+        m.Directions: lambda: directions.directions(rows),
+        m.Attention: lambda: attention.attention(rows),
+        m.Signals: lambda: signals.signals(rows, graph),
+        m.Gradients: lambda: structure.gradients(rows),
+        m.Optimizers: lambda: course.optimizers(rows),
+        m.LearningRateSweep: lambda: sweeps.learning_rate(rows),
+        m.BatchSweep: lambda: sweeps.batch_size(rows),
+        m.OneBatch: lambda: experiments.one_batch(rows),
+        m.BlankedInputs: lambda: experiments.blanked_inputs(rows),
+        m.TrainingNoise: lambda: experiments.noise(rows),
+        m.LearningMethods: lambda: experiments.learning_methods(rows),
+        m.TrainingData: lambda: course.training_data(rows, graph),
+        m.Loaders: lambda: course.loaders(rows),
+        m.Padding: lambda: sweeps.padding(rows),
+        m.DataScan: lambda: dataset.data_scan(rows, graph),
+        m.Epochs: lambda: dataset.epochs(rows),
+        m.SampleOrder: lambda: sweeps.sample_order(rows),
+        m.Steps: lambda: course.steps(rows),
+        m.LooseDropouts: lambda: dropouts.loose(rows),
+        m.Modes: lambda: course.modes(rows),
+        m.Clearings: lambda: course.clearings(rows),
+        m.Losses: lambda: loss.losses(rows, graph),
+        m.LossInputs: lambda: loss_inputs.loss_inputs(rows, graph),
+        m.Clipping: lambda: updates.clipping(rows),
+        m.Accumulation: lambda: updates.accumulation(rows),
+        m.CustomGradients: lambda: updates.custom_gradients(rows),
+        m.Domains: lambda: domains.domains(rows),
+        m.HalfPrecision: lambda: domains.half_precision(rows),
+        m.Finiteness: lambda: course.finiteness(rows),
+        m.Ranks: lambda: ranks.ranks(rows),
+        m.Origins: lambda: origins.origins(rows),
+        m.Overfitting: lambda: growth.overfitting(rows),
+        m.Remedies: lambda: growth.remedies(rows),
+        m.Widths: lambda: growth.widths(rows),
+        m.WarmStart: lambda: growth.warm_start(rows),
+        m.Plan: lambda: planning.plan(rows),
+        m.Schedules: lambda: planning.schedules(rows),
+        m.Groups: lambda: planning.groups(rows),
+        m.Habits: lambda: planning.habits(rows),
+        m.Penalty: lambda: planning.penalty(rows),
+        m.History: lambda: planning.history(rows),
+        m.Dependence: lambda: dependence.dependence(rows),
+        m.KeptGraphs: lambda: order.kept_graphs(rows),
+        m.ClipOrder: lambda: order.clip_order(rows),
+        m.PiledGradients: lambda: order.piled_gradients(rows),
+        m.Seeds: lambda: order.seeds(rows),
+        m.Loading: lambda: hardware.loading(rows),
+        m.Threads: lambda: hardware.threads(rows),
+        m.MixedPrecision: lambda: hardware.mixed_precision(rows),
+        m.Compilation: lambda: hardware.compilation(rows),
+        m.MemoryUse: lambda: hardware.memory(rows),
+        m.Transfers: lambda: hardware.transfers(rows),
+        m.Waits: lambda: planning.waits(rows),
     }
     if not rows["step"]:
-        return {kind: Missing("no optimizer step was seen") for kind in taken}
+        return {kind: Missing("no optimizer step was seen") for kind in makers}
+    taken = {kind: _made(make) for kind, make in makers.items()}
     for name, reason in (rows.run.get("missing") or {}).items():
         taken[getattr(m, name)] = Missing(reason)  # it says something of what we chose, not of what the user did
     return taken
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except BrokenWindow as broken:
+        return Missing(str(broken))

@@ -16,6 +16,10 @@ Row = dict[str, Any]
 _JSON = frozenset(("facts", "inputs", "parameters", "shape", "input_shape", "attributes", "histogram", "value"))
 
 
+class BrokenWindow(Exception):
+    """What a measurement is made of was not seen, by a bug of ours."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """All rows by table; JSON columns are decoded and each row with a place has ``location``."""
@@ -27,7 +31,13 @@ class Rows:
         return self.tables.get(table, [])
 
     def facts(self, table: str, key: str, value: Any) -> Row | None:
-        """The ``facts`` of the row whose ``key`` is ``value``."""
+        """The ``facts`` of the row whose ``key`` is ``value``.
+
+        Raises BrokenWindow where a bug of ours kept them from being written.
+        """
+        broken = (self.run.get("broken") or {}).get(value) if table == "window" else None
+        if broken is not None:
+            raise BrokenWindow(f'a bug of dnndoctor broke its window "{value}": {broken}')
         return next((row["facts"] for row in self[table] if row[key] == value), None)
 
 
