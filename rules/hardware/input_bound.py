@@ -17,6 +17,7 @@ def input_bound(
     large_gain: float = 1.3,
     seconds: float = 0.005,
     least: float = 0.002,
+    saved: float = 1.0,
 ) -> Iterator[Finding]:
     """Training waits for data, and more workers would bring them faster.
 
@@ -41,6 +42,7 @@ def input_bound(
         gain: 1.1, this project's choice: an epoch as many times as fast, to be worth a word.
         large_gain: 1.3, this project's choice: from which on it is a warning; a busy machine's repeats differ by less.
         seconds: 0.005, this project's choice: wait per step, also of the loader alone; below it no warning.
+        saved: 1.0, this project's choice: seconds of each epoch, from which on it is a warning.
         least: 0.002, this project's choice: below it a small data set in memory is being read, and nothing is said.
     """
     share = loading.wait_share
@@ -63,7 +65,7 @@ def input_bound(
     if best is None or now < gain * epochs[best]:
         return
     faster = now / epochs[best]
-    grave = share >= harmful and wait >= seconds and faster >= large_gain
+    grave = share >= harmful and wait >= seconds and faster >= large_gain and now - epochs[best] >= saved
     yield Finding(
         f"{share:.0%} of each step is spent waiting for data; with {best} worker{'s' if best > 1 else ''} instead of "
         f"{loading.workers} an epoch is {faster:.1f} times as fast",

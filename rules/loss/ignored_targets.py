@@ -25,7 +25,7 @@ def ignored_targets(inputs: LossInputs, *, share: float = 0.3, fewest_rows: int 
 
     References
         PyTorch, CrossEntropyLoss: ignore_index, a target value that is ignored and does not contribute to the gradient.
-        share: 0.3, this project's choice: of the targets; fewer may be a class for the unknown.
+        share: 0.3, this project's choice: of the targets, or half of what a class has on average; less may be unknown.
         fewest_rows: 20, this project's choice: targets that were looked at.
     """
     judged = [each for each in inputs.all if each.ignore_index is not None and each.input_differentiable]
@@ -38,7 +38,7 @@ def ignored_targets(inputs: LossInputs, *, share: float = 0.3, fewest_rows: int 
         classes = each.input_shape[1] if len(each.input_shape) == 2 else 0
         index = each.ignore_index or 0
         per_sample = len(each.target_shape) == 1 and each.samples == inputs.batch_size
-        if not 0 <= index < classes or not per_sample or each.ignored_share <= share:
+        if not 0 <= index < classes or not per_sample or each.ignored_share <= min(share, 0.5 / classes):
             continue
         yield Finding(
             f"{each.ignored_share:.0%} of the targets are class {index}, which {each.function} ignores: "

@@ -10,7 +10,12 @@ from dnndoctor.rules.weight_initialization.forward_variance_drift import BOUNDED
 from dnndoctor.rules.weight_initialization.scale import off_scale
 
 
-@rule("INI105", Severity.WARNING, practice="weight-initialization")
+@rule(
+    "INI105",
+    Severity.WARNING,
+    practice="weight-initialization",
+    not_for={"reinforcement": "in reinforcement learning policy and value start on scales of their own"},
+)
 def backward_variance_drift(
     layers: Layers,
     signals: Signals,

@@ -52,7 +52,7 @@ def test_fewer_units_than_the_classes_have_bits(units: int, expected: State) -> 
     ("final", "steps", "expected"),
     [
         (0.1, 200, State.PASS),
-        (1.15, 200, State.PASS),
+        (0.75, 200, State.PASS),
         (1.16, 200, State.FINDING),
         (2.0, 99, State.PASS),
         (2.0, 100, State.FINDING),

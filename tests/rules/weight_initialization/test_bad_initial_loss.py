@@ -101,7 +101,7 @@ def test_several_losses_are_not_applicable() -> None:
 def test_a_loss_that_is_down_again_within_a_few_steps_is_a_remark() -> None:
     loss = Losses((Loss("cross_entropy", None, 3 * BLIND, classes=10, best_constant=BLIND),))
     for after, severity in ((1.2, Severity.INFO), (3 * BLIND, Severity.ERROR)):
-        [found] = bad_initial_loss.evaluate({Losses: loss, Steps: _steps([3 * BLIND] * 10 + [after] * 40)}).findings
+        [found] = bad_initial_loss.evaluate({Losses: loss, Steps: _steps([3 * BLIND] * 20 + [after] * 30)}).findings
         assert found.severity is severity
 
 
