@@ -32,7 +32,8 @@ class Domains:
 @dataclass(frozen=True, slots=True)
 class HalfPlace:
     """One operation in float16: ``peak``: its largest magnitude; ``entries``: gradient entries at it that are not
-    zero, ``vanishing``: of these the ones under 2**-21, where float16 has three bits left."""
+    zero, ``vanishing``: of these the ones under 2**-21, where float16 has three bits left;
+    ``zeros``: times that a gradient of nothing but zeros came."""
 
     operation: str
     location: Location | None
@@ -40,6 +41,7 @@ class HalfPlace:
     peak: float
     entries: float
     vanishing: float
+    zeros: int = 0
 
 
 @dataclass(frozen=True, slots=True)

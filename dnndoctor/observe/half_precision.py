@@ -31,6 +31,7 @@ class Place:
     peak: float = 0.0
     entries: float = 0.0
     vanishing: float = 0.0
+    zeros: int = 0
 
 
 class HalfPrecision(Window):
@@ -78,8 +79,10 @@ class HalfPrecision(Window):
                 each.peak = max(each.peak, float(torch.stack(each.largest).max()))
                 each.largest.clear()
             if each.counts:
-                entries, vanishing = torch.stack(each.counts).sum(0).tolist()
+                table = torch.stack(each.counts)
+                each.zeros += int((table[:, 0] == 0).sum())
+                entries, vanishing = table.sum(0).tolist()
                 each.entries, each.vanishing = each.entries + entries, each.vanishing + vanishing
                 each.counts.clear()
-        keys = ("operation", "location", "module", "peak", "entries", "vanishing")
+        keys = ("operation", "location", "module", "peak", "entries", "vanishing", "zeros")
         return {"places": [{k: getattr(e, k) for k in keys} for e in self._places.values()]} if self._places else None

@@ -54,9 +54,9 @@ def dead_units(
         found = [(site, _dead(site, samples)) for site in sites if _sick(site, samples, share, grown_share, growth)]
     for site, dead, count in worst_by_place(found):
         whole = dead == 1.0
-        what = "no unit" if whole else f"{1 - dead:.0%} of the {site.units} units"
+        what = "no unit" if whole else f"{dead:.0%} of the {site.units} units"
         yield Finding(
-            f"{what} of {named(site, count)} ever became active, so that {dead:.0%} of it cannot learn",
+            f"{what} of {named(site, count)} {'ever' if whole else 'never'} became active: they cannot learn",
             location=site.location,
             subject=site.layer or site.name,
             evidence=(

@@ -13,12 +13,14 @@ def half_precision_range(
     vanishing: float = 0.01,
     fewest: int = 1000,
     highest: float = 60000.0,
+    gone: int = 5,
 ) -> Iterator[Finding]:
     """Values in float16 come to an end of its range.
 
     What it measures
         The gradients at operations in float16, without a GradScaler: how many of those that are not zero are under
-        2**-21, where float16 has three bits left and about as many more have become zero. And the largest magnitude of
+        2**-21, where float16 has three bits left and about as many more have become zero; or that all of
+        them are zero. And the largest magnitude of
         what such operations give. bfloat16 has the range of float32 and is not judged.
 
     Why it matters
@@ -34,6 +36,7 @@ def half_precision_range(
         Micikevicius et al. 2018, Mixed Precision Training, section 3.2: loss scaling keeps small gradients.
         vanishing: 0.01, this project's choice: share of gradient entries.
         fewest: 1000, this project's choice: gradient entries that were looked at.
+        gone: 5, this project's choice: gradients of nothing but zeros, where no other came.
         highest: 60000.0, IEEE 754: the largest number of float16 is 65504.
     """
     if not half.places:
@@ -53,6 +56,9 @@ def half_precision_range(
                 "scaler.scale(loss).backward()\nscaler.step(optimizer)\nscaler.update()",
             ),
         )
+    zeros = sum(each.zeros for each in half.places)
+    if not half.scaled and not entries and zeros >= gone:
+        yield _all_gone(half, zeros)
     broken = finiteness is not None and finiteness.first is not None
     high = max(half.places, key=lambda each: each.peak)
     if highest < high.peak < float("inf") and not broken:
@@ -67,3 +73,19 @@ def half_precision_range(
                 'torch.autocast(device_type="cuda", dtype=torch.bfloat16)',
             ),
         )
+
+
+def _all_gone(half: HalfPrecision, zeros: int) -> Finding:
+    last = half.places[-1]
+    return Finding(
+        f"each of {zeros} gradients that were looked at in float16 is exactly zero, and no GradScaler is used",
+        location=last.location,
+        subject=last.module or None,
+        evidence=(Evidence("gradients of nothing but zeros", zeros, 0),),
+        fix=Fix(
+            "Scale the loss",
+            "A factor of 65536 lifts gradients from 1e-12 on into the range of float16.",
+            "scaler.scale(loss).backward()\nscaler.step(optimizer)\nscaler.update()",
+        ),
+        severity=Severity.ERROR,
+    )

@@ -40,3 +40,14 @@ def test_magnitudes_near_the_end() -> None:
 
 def test_nothing_in_float16() -> None:
     assert half_precision_range.evaluate({HalfPrecision: HalfPrecision(())}).state is State.NOT_APPLICABLE
+
+
+def test_gradients_of_nothing_but_zeros() -> None:
+    one = HalfPlace("linear", PLACE, "head", 5.0, 0.0, 0.0, zeros=5)
+    [found] = half_precision_range.evaluate({HalfPrecision: HalfPrecision((one,))}).findings
+    assert (found.severity, found.location) == (Severity.ERROR, PLACE)
+    for sound in (
+        HalfPrecision((one,), scaled=True),
+        HalfPrecision((HalfPlace("linear", PLACE, "", 5.0, 0.0, 0.0, 4),)),
+    ):
+        assert half_precision_range.evaluate({HalfPrecision: sound}).state is State.PASS
