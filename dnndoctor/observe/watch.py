@@ -255,7 +255,8 @@ class Watch:
             top = self.modules.top(module)
             owner = top.get_submodule(path.rpartition(".")[0]) if self._plain_path(top, path) else top
             held = self._held()
-            if any(id(p) in held for p in owner.parameters()):
+            judged = list(module.parameters()) or owner.parameters()  # a norm of its own that is frozen is meant to be
+            if any(id(p) in held and p.requires_grad for p in judged):
                 one.inactive_trained.add(path)
 
     def _held(self) -> set[int]:
