@@ -58,11 +58,21 @@ def quick_check(zygote: Zygote, tmp_path: Path) -> Check:
     return _checking(lambda *options: zygote.run(*options, cwd=tmp_path, timeout=TIMEOUT), tmp_path)
 
 
+# Tests of how a program is held need no more. A test that names its probes, or has none, gets what it names.
+USUAL_PROBES = ("--only-probe", "learning-rate", "--only-probe", "batch-size")
+
+
+def probing(options: tuple[str, ...]) -> tuple[str, ...]:
+    """The options, with the usual probes where they say nothing of probes."""
+    said = any(each in options for each in ("--no-probes", "--only-probe", "--all-probes"))
+    return tuple(each for each in options if each != "--all-probes") + (() if said else USUAL_PROBES)
+
+
 def _checking(start: Callable[..., subprocess.CompletedProcess[str]], folder: Path) -> Check:
     def run(source: str, *options: str, args: tuple[str, ...] = (), name: str = "train.py") -> dict[str, Any]:
         (folder / name).write_text(source)
         after = ["--", *args] if args else []
-        done = start("check", name, "--output-format", "json", "--html", "none", "-q", *options, *after)
+        done = start("check", name, "--output-format", "json", "--html", "none", "-q", *probing(options), *after)
         assert done.stdout, done.stderr
         report: dict[str, Any] = json.loads(done.stdout)
         return report | {"exit": done.returncode, "stderr": done.stderr, "folder": folder}

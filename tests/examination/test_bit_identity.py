@@ -34,7 +34,7 @@ PROBED = [
 
 
 @pytest.mark.parametrize("script", [of(name) for name in PROBED])
-@pytest.mark.parametrize("options", [(), ("--no-probes",)], ids=["probed", "only watched"])
+@pytest.mark.parametrize("options", [("--all-probes",), ("--no-probes",)], ids=["probed", "only watched"])
 def test_no_loss_is_changed(
     script: Path, options: tuple[str, ...], quick_check: Check, tmp_path: Path, zygote: Zygote
 ) -> None:

@@ -55,7 +55,7 @@ def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
             (folder / name).write_text(text)
         monkeypatch.chdir(folder)
         before = tree_of(folder)
-        settings = Settings(budget=budget, probes=probes)
+        settings = Settings(budget=budget, probes=probes, only_probes=("learning-rate", "batch-size"))
         found = examine(locate(target, as_module=module), args, settings)
         ours = folder / ".dnndoctor"
         assert {path: each for path, each in tree_of(folder).items() if not path.startswith((".dnndoctor", "."))} == {

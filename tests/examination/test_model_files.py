@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import probing
+
 MODELS = Path(__file__).parents[2] / "fixtures" / "models"
 EXPECT = re.compile(r"#\s*expect:\s*([A-Z]{3}\d{3}(?:\s*,\s*[A-Z]{3}\d{3})*)")
 
@@ -23,7 +25,18 @@ def expected(file: Path) -> set[tuple[str, int]]:
 
 
 def examine(folder: Path, name: str, *options: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "dnndoctor", "check", name, "--output-format", "json", "--html", "none", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "dnndoctor",
+        "check",
+        name,
+        "--output-format",
+        "json",
+        "--html",
+        "none",
+        *probing(options),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
     assert done.stdout, done.stderr
