@@ -87,6 +87,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
         "LRN105",
     ),
     "LRN103": ("DAT110", "INI102", "LOP101"),
+    "LRN107": ("LRN101",),
     "LRN108": (
         "LRN101",
         "LRN102",

@@ -214,7 +214,7 @@ def test_the_report_goes_to_the_file(run: Run, stand_in: StandIn) -> None:
         (("report", "nope.dnnrec"), "nope.dnnrec: no such file"),
         (("report", "."), ".: is a directory"),
         (("report", "train.py"), "train.py: is no recording of dnndoctor"),
-        (("rule", "LRN10"), 'no rule is called "LRN10"; nearest: LRN10'),
+        (("rule", "LRN10"), 'no rule is called "LRN10"; nearest: LRN1'),
     ],
 )
 def test_bad_input_is_one_line_before_the_work(run: Run, stand_in: StandIn, args: tuple[str, ...], line: str) -> None:

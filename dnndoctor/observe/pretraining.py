@@ -173,6 +173,9 @@ class Pretraining(Window):
         """By model: the batch norms behind frozen layers only whose statistics follow the batches all the same."""
         found = []
         for top in {id(each): each for each in map(self.watch.modules.top, self._norms)}.values():
+            in_training = any(_trained(each, held) for each in top.modules())
+            if not in_training and any(each.requires_grad for each in top.parameters()):
+                continue  # nobody froze it: it is only not trained
             moving, norms = [], 0
             for module in top.modules():
                 if _trained(module, held):

@@ -115,7 +115,8 @@ class Watch:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
         self.signs.see(func, args, kwargs, result)
-        self.windows.tell("function", func, args, kwargs, result)
+        with torch._C.DisableTorchFunction():  # a mode of the user's shall not see what looking calls
+            self.windows.tell("function", func, args, kwargs, result)
 
     # modules
 
@@ -323,7 +324,8 @@ class Watch:
     def tell_batch(self, loader: LoaderFacts, batch: Any) -> None:
         """A loader gave the user's loop a batch."""
         try:
-            self.windows.tell("batch", loader, batch)
+            with torch._C.DisableTorchFunction():
+                self.windows.tell("batch", loader, batch)
         except Exception as bug:  # noqa: BLE001 - a bug of ours must not become one of the user's
             self.fail(bug)
 

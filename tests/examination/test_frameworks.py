@@ -17,7 +17,7 @@ import pytest
 
 from dnndoctor.recording.reader import Rows, read
 from tests.fixture_scripts import FIXTURES, expected
-from tests.test_fixtures import assert_no_trace, examine, place, told
+from tests.test_fixtures import assert_no_trace, examine, explained, place, told
 from tests.zygote import Zygote
 
 PACKAGES = {
@@ -98,10 +98,13 @@ def test_script(script: Path, tmp_path: Path, zygote: Zygote) -> None:
     require(script)
     folder = tmp_path / "examined"
     folder.mkdir()
-    report = examine(script, folder, zygote)
+    # Its two optimizers share one loop, whose steps are counted by the first one alone.
+    report = examine(script, folder, zygote, compare=script.stem != "lightning_gan")
     findings, wanted = report["findings"], expected(script)
-    found = {place(f) for f in findings if f["severity"] != "info" or place(f) in wanted}
-    assert found == wanted, told(findings)
+    assert wanted <= {place(f) for f in findings}, told(findings)
+    codes = {code for code, _ in wanted}
+    extra = [f for f in findings if f["severity"] != "info" and place(f) not in wanted]
+    assert all(explained(f, findings, codes) for f in extra), told(findings)
     assert_no_trace(script, folder)
     tables = read(folder / report["run"]["recording"])
     assert_all_found(tables, script)

@@ -13,6 +13,7 @@ import pytest
 from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome
 from dnndoctor.examination import examine
+from dnndoctor.rule import State
 from dnndoctor.subject.program import locate
 from tests.subject.conftest import tree_of
 
@@ -102,8 +103,8 @@ def test_ranks_that_are_spawned_are_only_watched(launch: Launch) -> None:
     found = launch("train.py", program="spawned_workers", probes=True)
     examined(found)
     assert noted(found, "in a process that the script started")
-    (rate,) = [each for each in found.practices if each.id == "learning-rate"]
-    assert rate.verdict == "not-examined"
+    (rate,) = [each for each in found.results if each.rule.code == "LRN101"]
+    assert rate.state is State.NOT_EXAMINED
     assert "trains in 2 processes together" in (rate.reason or "")
 
 

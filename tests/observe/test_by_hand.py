@@ -468,7 +468,9 @@ def test_a_trial_at_a_rate_is_training_at_that_rate(tmp_path: Path) -> None:
 
     found = examine(tmp_path, loop, steps=10, probes=True, seconds=6.0)
     assert found.stopped == "stopped"
-    rows = sorted(found.rows["trial"], key=lambda row: row["step"])
+    rows = sorted(
+        (each for each in found.rows["trial"] if each["probe"] == "learning-rate"), key=lambda row: row["step"]
+    )
     trials = [(rate, [row["loss"] for row in trial]) for rate, trial in groupby(rows, key=lambda row: row["setting"])]
     assert len(trials) >= 8
     for rate, losses in trials:

@@ -218,7 +218,9 @@ def test_trials_set_the_rate_that_the_closure_s_step_uses(tmp_path: Path) -> Non
 
     found = examine(tmp_path, loop, steps=8, probes=True, seconds=5.0)
     assert found.losses[:8] == firsts[:8]
-    rows = sorted(found.rows["trial"], key=lambda row: row["step"])
+    rows = sorted(
+        (each for each in found.rows["trial"] if each["probe"] == "learning-rate"), key=lambda row: row["step"]
+    )
     begins = [
         row["loss"]
         for row, before in zip(rows, [None, *rows], strict=False)
