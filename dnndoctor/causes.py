@@ -54,6 +54,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "CAP104": ("INI101", "ACT103"),
     # facts that another fact explains
     "LOS106": ("DAT108",),
+    "LOS110": ("LOS101",),
     "OPT102": ("OPT103", "OPT108", "OPT109"),
     "LOP109": ("OPT103",),
     "PRE104": ("OPT103", "OPT102", "OPT104"),
@@ -153,7 +154,7 @@ OUTCOMES = frozenset("CAP101 CAP105 LOS107 OPT101 REG101 EPO103 EPO104 VIS103 GR
 
 
 # Facts for all that: where no other one explains them, the program itself is at fault.
-FACTS = frozenset(("LOP109", "LOS106", "LRN104", "LRN106", "OPT102", "PRE104"))
+FACTS = frozenset(("LOP109", "LOS106", "LOS110", "LRN104", "LRN106", "OPT102", "PRE104"))
 
 
 def layer(code: str) -> int:

@@ -18,6 +18,7 @@ step takes, the facts of experiments before it.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -55,7 +56,7 @@ class Setting:
     start: Callable[[Loop], None] | None = None
 
 
-class Experiment:
+class Experiment(ABC):
     """Decides what the loop's next steps are; ``name`` is its row in the recording's table ``probe``."""
 
     name: ClassVar[str]
@@ -65,35 +66,35 @@ class Experiment:
         """Why it makes no sense in this loop, as text that completes "not examined: ..."."""
         return loop.no_rates()
 
+    @abstractmethod
     def begin(self, loop: Loop, steps: int) -> None:
         """Plan for ``steps`` in all; what cannot be had for that is left out."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def setting(self) -> Setting:
         """Of the step that comes now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def after_step(self, loss: float) -> Verdict:
         """A step was made; ``loss`` is the sum of all that backward was called on in it, nan where it was not seen.
 
         inf also stands for a script that raised.
         """
-        raise NotImplementedError
 
-    def after_backward(self, parameters: Iterable[torch.Tensor]) -> None:
+    def after_backward(self, parameters: Iterable[torch.Tensor]) -> None:  # noqa: B027 - few want to know
         """Backward has run, and has left the gradients of these in ``.grad``; no optimizer has touched them yet."""
 
+    @abstractmethod
     def restart_trial(self) -> None:
         """The trial under way begins again, in another run of the script."""
-        raise NotImplementedError
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027 - nothing to do for most
         """No more steps will come."""
 
+    @abstractmethod
     def facts(self, paired: bool) -> dict[str, Any]:
         """The result so far; ``paired``: all trials saw the same batches."""
-        raise NotImplementedError
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -126,9 +127,9 @@ class Planned(Experiment):
         self._taken = 0
         self._planned = 0
 
+    @abstractmethod
     def plan(self, loop: Loop, steps: int) -> Plan:
         """Yield one trial after the other; sent back are its losses, one per step."""
-        raise NotImplementedError
 
     def begin(self, loop: Loop, steps: int) -> None:
         """Begin the plan."""
