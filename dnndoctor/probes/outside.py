@@ -27,7 +27,7 @@ from dnndoctor.probes import (
     workers,
 )
 from dnndoctor.probes.clock import Clock
-from dnndoctor.probes.room import Room
+from dnndoctor.probes.room import Room, Unable
 from dnndoctor.probes.snapshot import of_everything
 
 FEWEST_SECONDS = 1.0  # with less left nothing is begun
@@ -35,7 +35,8 @@ FEWEST_SECONDS = 1.0  # with less left nothing is begun
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """One probe; ``measure`` writes what it found under ``name``, and may raise for what the model cannot do.
+    """One probe; ``measure`` writes what it found under ``name``, and raises Unable with the
+    reason where it cannot; or anything, for what the model cannot do.
 
     ``share``: of the time left that it may take, ``most`` seconds at most. ``without_probes``: it only reads, and
     also runs where probes are switched off. ``when_over``: only once the script is over, when it is known which
@@ -110,6 +111,8 @@ def _run_one(probe: Outside, watch: Watch, clock: Clock, step_seconds: float) ->
     watch.look(active=False)
     try:
         probe.measure(watch, Room(min(clock.left * probe.share, probe.most), step_seconds))
+    except Unable as why:
+        refuse(watch, probe.name, str(why))
     except Exception as why:  # noqa: BLE001 - mostly the model's or dataset's own refusal; it is told as the reason
         refuse(watch, probe.name, f"it failed with {type(why).__name__}: {(str(why).splitlines() or [''])[0][:150]}")
     finally:

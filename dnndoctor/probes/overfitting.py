@@ -16,8 +16,8 @@ from torch.utils._pytree import tree_leaves
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.course import Course, seconds_per_step, side_by_side, split
 from dnndoctor.probes.restraints import plan_of, restraints
-from dnndoctor.probes.room import Room
-from dnndoctor.probes.task import Task, Unable, supervision, task_of
+from dnndoctor.probes.room import Room, Unable
+from dnndoctor.probes.task import Task, supervision, task_of
 
 NAME = "overfitting"
 SPLITS = 3

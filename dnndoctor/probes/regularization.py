@@ -15,8 +15,8 @@ from torch import nn
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes import overfitting
 from dnndoctor.probes.course import follow, split
-from dnndoctor.probes.room import Room
-from dnndoctor.probes.task import Task, Unable, task_of
+from dnndoctor.probes.room import Room, Unable
+from dnndoctor.probes.task import Task, task_of
 
 NAME = "regularization"
 DROPOUT = (0.5, 0.2)
@@ -26,11 +26,7 @@ WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 
 def measure(watch: Watch, room: Room) -> None:
     """Record the held-out losses with each restraint."""
-    try:
-        facts = _facts(watch, room)
-    except Unable as why:
-        facts = {"missing": str(why)}
-    watch.writer.put("probe", {"name": NAME, "facts": facts})
+    watch.writer.put("probe", {"name": NAME, "facts": _facts(watch, room)})
 
 
 def _facts(watch: Watch, room: Room) -> dict[str, Any]:

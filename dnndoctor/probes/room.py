@@ -1,9 +1,13 @@
-"""The time that a probe outside of the loop may take."""
+"""What a probe outside of the loop is given: its time, and how it says that it cannot."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+
+
+class Unable(Exception):
+    """A probe cannot be made here; the text completes "not examined: ..."."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,11 @@ from dnndoctor.observe.data import flat_tensors
 from dnndoctor.observe.supervision import Sample, Supervision, Tape
 from dnndoctor.observe.variables import class_name
 from dnndoctor.observe.watch import Watch
+from dnndoctor.probes.room import Unable
 
 FEWEST_ROWS = 40
 CHUNK = 512  # rows that are evaluated at once
 RATED = ("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits")
-
-
-class Unable(Exception):
-    """Why a training cannot be repeated on copies; completes "not examined: ..."."""
 
 
 @dataclass

@@ -17,8 +17,8 @@ from torch import nn
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes import overfitting
 from dnndoctor.probes.course import Split, batches, follow, split
-from dnndoctor.probes.room import Room
-from dnndoctor.probes.task import Task, Unable, task_of
+from dnndoctor.probes.room import Room, Unable
+from dnndoctor.probes.task import Task, task_of
 from dnndoctor.probes.width import called
 
 NAME = "pretraining"
@@ -29,11 +29,7 @@ MOST_WEIGHTS = 2_000_000  # of the layer that restores the input
 
 def measure(watch: Watch, room: Room) -> None:
     """Record the held-out losses from scratch and after a warm start."""
-    try:
-        facts = _facts(watch, room)
-    except Unable as why:
-        facts = {"missing": str(why)}
-    watch.writer.put("probe", {"name": NAME, "facts": facts})
+    watch.writer.put("probe", {"name": NAME, "facts": _facts(watch, room)})
 
 
 def _facts(watch: Watch, room: Room) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from dnndoctor.observe.data import flat_tensors
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes import overfitting
 from dnndoctor.probes.course import follow, split
-from dnndoctor.probes.room import Room
-from dnndoctor.probes.task import Task, Unable, task_of
+from dnndoctor.probes.room import Room, Unable
+from dnndoctor.probes.task import Task, task_of
 
 NAME = "width"
 FACTORS = (1.0, 0.5, 2.0)
@@ -31,11 +31,7 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 def measure(watch: Watch, room: Room) -> None:
     """Record training and held-out losses at each width."""
-    try:
-        facts = _facts(watch, room)
-    except Unable as why:
-        facts = {"missing": str(why)}
-    watch.writer.put("probe", {"name": NAME, "facts": facts})
+    watch.writer.put("probe", {"name": NAME, "facts": _facts(watch, room)})
 
 
 def _facts(watch: Watch, room: Room) -> dict[str, Any]:
