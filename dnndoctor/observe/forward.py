@@ -8,6 +8,7 @@ nothing until it is switched on.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +67,12 @@ class Watched:
     values: dict[int, torch.Tensor] = field(default_factory=dict)
 
 
+class _Handling(threading.local):
+    """How many calls this thread is inside of: each thread has a stack of modes of its own."""
+
+    depth = 0
+
+
 class ForwardWatch(TorchFunctionMode):
     """Records the operations of training passes while ``active``."""
 
@@ -77,7 +84,7 @@ class ForwardWatch(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.active = False
-        self._handling = 0
+        self._handling = _Handling()
         self.note: Callable[..., None] = lambda *_: None  # told of every function, gradients or not
         self.sampling = True
         self.step = Watched()
@@ -98,7 +105,7 @@ class ForwardWatch(TorchFunctionMode):
 
         While a call is handled here, torch has taken the mode from the stack and will put it back by itself.
         """
-        if self._handling:
+        if self._handling.depth:
             return self
         above = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
         if self not in above:
@@ -120,7 +127,7 @@ class ForwardWatch(TorchFunctionMode):
 
     def __exit__(self, *_: object) -> None:
         """Out of this thread's stack of modes, wherever it lies. A mode costs each torch call two microseconds."""
-        if self._handling:
+        if self._handling.depth:
             return
         above = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
         for mode in reversed(above):
@@ -134,11 +141,11 @@ class ForwardWatch(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        self._handling += 1
+        self._handling.depth += 1
         try:
             return self._handle(func, args, kwargs)
         finally:
-            self._handling -= 1
+            self._handling.depth -= 1
 
     def _handle(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         if self.before_use is not None:

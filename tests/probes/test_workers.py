@@ -42,7 +42,7 @@ def trained(loader: Any, slow: float = 0.0) -> None:
 @pytest.mark.skipif(device.cpus() < 2, reason="workers need a second core")
 def test_workers_are_timed_where_the_loop_waits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(3)
-    data = Slow(0.002)
+    data = Slow(0.005)
     loader = DataLoader(data, batch_size=8, shuffle=True, generator=generator)
     kept: list[Any] = []
 
@@ -54,7 +54,7 @@ def test_workers_are_timed_where_the_loop_waits(tmp_path: Path) -> None:
         state()
 
     facts, rows = probed(tmp_path, "workers", loop, seconds=100.0, after=state)
-    assert facts["wait_share"] > 0.5
+    assert facts["wait_share"] > 0.3  # nearly all on an idle machine
     assert facts["workers"] == 0
     assert [each["workers"] for each in facts["points"]] == [w for w in (1, 2, 4, 8) if w <= device.cpus()]
     assert all(each["batches"] > 1 and each["batch_seconds"] > 0 for each in facts["points"])
