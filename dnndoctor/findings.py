@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dnndoctor.changes import Change
 
 
 class Severity(StrEnum):
@@ -45,25 +49,16 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """Replace one span of the user's source; lines and columns from 1, end exclusive."""
-
-    file: str
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-    replacement: str
-
-
-@dataclass(frozen=True, slots=True)
 class Fix:
-    """What to do: one line, why it helps, and the code to write."""
+    """What to do: one line, why it helps, and the code to write.
+
+    ``changes`` say it as edits of the source, all of them or none; ``diff`` is what comes of them there.
+    """
 
     summary: str
     explanation: str = ""
     code: str | None = None
-    edit: Edit | None = None
+    changes: tuple[Change, ...] = ()
     diff: str | None = None
     verified: bool | None = None
 
