@@ -90,7 +90,8 @@ class Loaders:
     ``batch_size``: samples per training step as seen at the model (median), with or without a loader;
     ``dataset_length``: samples that one epoch takes, None if unknown; ``accumulation``: backward passes per step.
     ``wait_share``: share of a training step spent waiting for the loader.
-    ``batch_location``: where the batch size is set, or the loader or model call.
+    ``batch_location``: where the batch size is set, or the loader or model call. ``uniform``: the samples of all
+    batches are of one shape.
     """
 
     loaders: tuple[Loader, ...]
@@ -99,6 +100,7 @@ class Loaders:
     accumulation: int = 1
     wait_share: float = 0.0
     batch_location: Location | None = None
+    uniform: bool = True
 
     @property
     def training(self) -> Loader | None:

@@ -54,7 +54,8 @@ class BlankedInputs:
     ``start``: loss before any step; ``real``, ``blank``: mean loss over the last steps, inf where training diverged;
     ``gap_error``: standard error of their difference, nan where it is not known. ``change``: the largest change of
     an output in evaluation mode if the samples of a batch exchange their inputs, relative to the largest output, after
-    the steps on the data; None where that cannot be told. ``paired``: both saw the same batches.
+    the steps on the data; None where that cannot be told. ``paired``: both saw the same batches. ``quantized``: the
+    model picks the nearest of some codes within a training pass, so that all inputs may share one for a while.
     """
 
     rate: float
@@ -65,6 +66,7 @@ class BlankedInputs:
     gap_error: float
     change: float | None
     paired: bool
+    quantized: bool = False
 
 
 @dataclass(frozen=True, slots=True)

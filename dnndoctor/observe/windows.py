@@ -29,6 +29,7 @@ from dnndoctor.observe.piled_gradients import PiledGradients
 from dnndoctor.observe.plan import Plan
 from dnndoctor.observe.pretraining import Pretraining
 from dnndoctor.observe.ranks import Ranks
+from dnndoctor.observe.sample_shapes import SampleShapes
 from dnndoctor.observe.schedulers import Schedulers
 from dnndoctor.observe.seeds import Seeds
 from dnndoctor.observe.supervision import Supervision
@@ -53,7 +54,6 @@ WINDOWS: tuple[type[Window], ...] = (
     Groups,
     Habits,
     HalfPrecision,
-    FunctionalDropout,
     KeptGraphs,
     LayerSettings,
     LooseTensors,
@@ -66,6 +66,7 @@ WINDOWS: tuple[type[Window], ...] = (
     Plan,
     Pretraining,
     Ranks,
+    SampleShapes,
     Schedulers,
     Seeds,
     Supervision,

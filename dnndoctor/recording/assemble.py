@@ -66,7 +66,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.LearningRateSweep: lambda: sweeps.learning_rate(rows),
         m.BatchSweep: lambda: sweeps.batch_size(rows),
         m.OneBatch: lambda: experiments.one_batch(rows),
-        m.BlankedInputs: lambda: experiments.blanked_inputs(rows),
+        m.BlankedInputs: lambda: experiments.blanked_inputs(rows, graph),
         m.TrainingNoise: lambda: experiments.noise(rows),
         m.LearningMethods: lambda: experiments.learning_methods(rows),
         m.TrainingData: lambda: course.training_data(rows, graph),

@@ -92,6 +92,7 @@ def loaders(rows: Rows) -> m.Loaders | Missing:
     waited = sum(r["data_seconds"] for r in steps[1:])
     worked = sum(r["compute_seconds"] for r in steps[1:])
     clearing = rows["clearing"]
+    shapes = rows.facts("window", "name", "sample-shapes") or {}
     return m.Loaders(
         loaders=tuple(found),
         batch_size=sizes[len(sizes) // 2],
@@ -99,6 +100,7 @@ def loaders(rows: Rows) -> m.Loaders | Missing:
         accumulation=max((clearing[0]["facts"]["backwards"] if clearing else 1), 1),
         wait_share=waited / (waited + worked) if waited + worked > 0 else 0.0,
         batch_location=training[0].location if training else training_call(rows),
+        uniform=shapes.get("most", 1) <= 1,
     )
 
 

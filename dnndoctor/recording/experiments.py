@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
+from dnndoctor.recording.graph import Graph
+from dnndoctor.recording.operations import PICKING
 from dnndoctor.recording.reader import Row, Rows, number
 from dnndoctor.recording.sweeps import probe
 
@@ -26,7 +28,7 @@ def one_batch(rows: Rows) -> m.OneBatch | Missing:
     return m.OneBatch(trials, **known)
 
 
-def blanked_inputs(rows: Rows) -> m.BlankedInputs | Missing:
+def blanked_inputs(rows: Rows, graph: Graph) -> m.BlankedInputs | Missing:
     """Zeros in the place of the data."""
     facts = probe(rows, "blanked-inputs")
     if isinstance(facts, Missing):
@@ -40,6 +42,7 @@ def blanked_inputs(rows: Rows) -> m.BlankedInputs | Missing:
         gap_error=number(facts["gap_error"]),
         change=facts["change"],
         paired=facts["paired"],
+        quantized=any(node.name in PICKING and node.row["module"] for node in graph.nodes.values()),
     )
 
 

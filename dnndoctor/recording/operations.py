@@ -33,4 +33,5 @@ COSINES = frozenset(("normalize", "cosine_similarity"))
 COPYING = frozenset(("detach", "data"))  # of a parameter: as much the way into a checkpoint as out of the graph
 # What has no gradient as its values are whole numbers or truths.
 DISCRETE = frozenset("argmax argmin multinomial bucketize long int short bool gt ge lt le greater less eq ne".split())
+PICKING = frozenset(("argmax", "argmin"))  # the nearest of some codes
 GATING = frozenset("mul matmul bmm mm einsum addcmul lerp where".split())

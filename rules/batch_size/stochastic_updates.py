@@ -22,7 +22,8 @@ def stochastic_updates(
         Take batches of about 32 and raise the rate with them: with the batch for SGD, with its root for Adam.
 
     When to ignore it
-        Samples come as a stream, one at a time, or one sample fills the memory.
+        Samples come as a stream, one at a time, or one sample fills the memory. Samples of
+        different shapes are not judged.
 
     References
         LeCun, Bottou, Orr and Mueller 1998, Efficient BackProp, section 4.1: stochastic against batch learning.
@@ -37,6 +38,8 @@ def stochastic_updates(
     training = loaders.training
     if training is not None and training.iterable and training.length is None:
         raise NotApplicable("samples come as a stream, one at a time")
+    if not loaders.uniform:
+        raise NotApplicable("samples differ in shape, so that they can't be stacked")
     if loaders.accumulation > 1:
         raise NotApplicable(f"gradients of {loaders.accumulation} passes are accumulated")
     if sweep.sizes.max() < size:

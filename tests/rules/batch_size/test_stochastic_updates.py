@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from dnndoctor.findings import Location, Severity
@@ -59,3 +60,7 @@ def test_no_sweep_is_not_examined(loaders: Load) -> None:
 
 def test_an_iterable_of_known_length_is_judged(sweep: Sweep, loaders: Load) -> None:
     assert judge(sweep(FAST, 1, 32), loaders(1, 5000, iterable=True)).state is State.FINDING
+
+
+def test_samples_that_cannot_be_stacked_are_not_judged(sweep: Sweep, loaders: Load) -> None:
+    assert judge(sweep(FAST, 1, 32), replace(loaders(1), uniform=False)).state is State.NOT_APPLICABLE

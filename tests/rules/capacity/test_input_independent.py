@@ -46,3 +46,8 @@ def test_what_cannot_be_told() -> None:
 
 def test_a_generator_has_no_input() -> None:
     assert judge(Run("cpu", None, 50, family="gan")).state is State.NOT_APPLICABLE
+
+
+def test_a_model_that_picks_codes_is_not_judged() -> None:
+    """A codebook drawn close to zero gives all inputs the same code at first."""
+    assert judge(quantized=True).state is State.NOT_EXAMINED
