@@ -2,6 +2,13 @@
 
 A rule says *which* change (``SetArgument("bias", "False")``) and *where* (a location that was recorded). Whether the
 source there allows it, and which characters it replaces, is found out later, where files may be read.
+
+A location means the innermost call, operation or subscript that starts there and fits ``of``; where none does, the
+assignment or statement. The sides of ``a + b`` and ``a += b`` are its arguments 0 and 1, and so are value and index of
+``a[b]``.
+
+Templates are source with {0}, {1}: the arguments as they stand, {it}: the whole, {callee}: what is called. Names of
+torch are written in full (``torch.nn.functional.relu``), and become what the file calls them.
 """
 
 from __future__ import annotations
@@ -19,34 +26,61 @@ class Safety(StrEnum):
     UNSAFE = "unsafe"  # other results: another rate, another initialization, another model
 
 
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The innermost loop around a statement within its function; the statement itself where there is none.
+
+    ``without``: the outermost one that holds none of these places.
+    """
+
+    without: tuple[Location, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One change; ``at``: where, else at the finding's location. ``of``: the last names of the callables that may
     stand there (``("softmax", "Softmax")``), where a line can hold several calls; empty: any.
+
+    ``method``: it may be the method of a tensor, which then counts as its argument 0.
     """
 
     at: Location | None = None
     of: tuple[str, ...] = ()
     safety: Safety = Safety.UNSAFE
+    method: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SetArgument(Change):
     """Give the call's argument this value: changed where it is there, by name or ``position``, else added by name.
 
-    ``value`` is Python source. A value that is a plain name assigned once as a literal is changed at its assignment.
+    ``value`` is a template. A value that is a plain name assigned once as a literal is changed at its assignment.
+    ``unless``: arguments beside which it makes no sense (``sampler`` beside ``shuffle``): where one of them is given,
+    nothing can be done.
     """
 
     name: str
     value: str
     position: int | None = None
+    unless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveArgument(Change):
+    """The call's argument goes; where it is not given there is nothing to do."""
+
+    name: str
+    position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unwrap(Change):
-    """``f(x, ...)`` becomes ``x``; a module among others in a list or a call is taken out."""
+    """``f(x, ...)`` becomes ``x``; a module among others in a list or a call is taken out, and one that is held by an
+    attribute is no longer called. ``holding``: what ``x`` has to be a call of.
+    """
 
     argument: int = 0
+    holding: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +92,53 @@ class Rename(Change):
 
 @dataclass(frozen=True, slots=True)
 class Rewrite(Change):
-    """The expression becomes ``template``, in which {0}, {1} are its call's arguments and {it} is it as it stood."""
+    """The expression, or one ``argument`` of it, becomes ``template``.
+
+    An argument that the template does not mention must be named in ``dropping``, or nothing can be done.
+    """
 
     template: str
+    argument: int | None = None
+    dropping: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InsertItem(Change):
+    """An item before the one at the location, in the list or call that holds both."""
+
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
 class InsertBefore(Change):
-    """Statements before the one at the location, indented as it is; ``imports`` are added where they lack."""
+    """Statements (a template) before the one at the location, or before a loop around it, indented as it is;
+    ``imports`` are added where they lack.
+    """
 
     code: str
     imports: tuple[str, ...] = ()
+    loop: Loop | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InsertAfter(Change):
-    """Statements after the one at the location, indented as it is."""
+    """Statements after the one at the location, or after a loop around it, indented as it is.
+
+    ``unless``: the last name of a call that makes them needless, wherever it stands within a loop or function.
+    """
 
     code: str
     imports: tuple[str, ...] = ()
+    loop: Loop | None = None
+    unless: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Enclose(Change):
+    """The statement at the location, or a loop around it, becomes the body of ``header`` (``with ...:``)."""
+
+    header: str
+    loop: Loop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +148,16 @@ class RemoveStatement(Change):
 
 @dataclass(frozen=True, slots=True)
 class MoveStatement(Change):
-    """The statement at the location is moved before (or after) the one at ``to``, within one block."""
+    """The statement at the location is moved before (or after) the one at ``to``, or a loop around that one, within
+    one function."""
 
     to: Location
     after: bool = False
+    loop: Loop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf(Change):
+    """Whichever of the ``options`` the source allows first, each of them changes that are made together."""
+
+    options: tuple[tuple[Change, ...], ...]
