@@ -13,6 +13,8 @@ from dnndoctor.recording.graph import Graph
 from dnndoctor.recording.operations import MODE_DEPENDENT, NORMS
 from dnndoctor.recording.reader import Rows, number, place, role, training_call
 
+CUT_SHORT = 2  # numbers of calls in a step: all steps alike, and the one that was going on
+
 
 def run(rows: Rows, chosen: str | None = None) -> m.Run:
     """The run as a whole; ``chosen`` is the family that the user names, if they do."""
@@ -92,7 +94,7 @@ def loaders(rows: Rows) -> m.Loaders | Missing:
     waited = sum(r["data_seconds"] for r in steps[1:])
     worked = sum(r["compute_seconds"] for r in steps[1:])
     clearing = rows["clearing"]
-    shapes = rows.facts("window", "name", "sample-shapes") or {}
+    seen: dict[str, int] = rows.facts("window", "name", "sample-shapes") or {}
     return m.Loaders(
         loaders=tuple(found),
         batch_size=sizes[len(sizes) // 2],
@@ -100,7 +102,7 @@ def loaders(rows: Rows) -> m.Loaders | Missing:
         accumulation=max((clearing[0]["facts"]["backwards"] if clearing else 1), 1),
         wait_share=waited / (waited + worked) if waited + worked > 0 else 0.0,
         batch_location=training[0].location if training else training_call(rows),
-        uniform=shapes.get("most", 1) <= 1,
+        uniform=seen.get("shapes", 1) <= 1 and seen.get("lengths", 1) <= CUT_SHORT,
     )
 
 

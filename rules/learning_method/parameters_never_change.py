@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
@@ -15,8 +16,9 @@ def parameters_never_change(
     What it measures
         Parameters whose gradient was None or exactly zero through all watched steps at a rate above zero, and the
         operation that cuts them off from the loss. One finding for each such operation. Biases beside a weight that
-        learns are left out. Parameters that no forward pass used are reported as information, recurrent weights that
-        only ever meet a state of zeros as a warning.
+        learns are left out. Parameters that no forward pass used are reported as information, as is what the last of
+        several equal blocks computes for a next one that is not there; recurrent weights that only ever meet a state
+        of zeros as a warning.
 
     Why it matters
         They stay at their random start, however long training takes; what they feed into is noise to the rest.
@@ -56,7 +58,12 @@ def parameters_never_change(
     if idle:
         yield _one_step_only(idle)
     for (used, zero, cut_by, cut_at), group in groups.items():
-        yield _all_zero(group) if used and zero and not cut_by else _finding(group, used, cut_by, cut_at)
+        if used and zero and not cut_by:
+            yield _all_zero(group)
+        elif used and not cut_by and all(_of_the_last_block(each, weights) for each in group):
+            yield _left_over(group)
+        else:
+            yield _finding(group, used, cut_by, cut_at)
 
 
 def _blocked_elsewhere(weights: Weights, activations: Activations | None) -> bool:
@@ -91,6 +98,32 @@ def _other_direction_learns(each: Parameter, weights: Weights) -> bool:
     name = each.name.removesuffix("_reverse") if each.name.endswith("_reverse") else f"{each.name}_reverse"
     other = weights.named(name)
     return other is not None and other.received_gradient
+
+
+def _of_the_last_block(each: Parameter, weights: Weights) -> bool:
+    """Whether the same parameter of every earlier block learns: what blocks hand on, the last one hands to nobody."""
+    for number in re.finditer(r"(?<![^.])\d+(?![^.])", each.name):
+        head, tail, index = each.name[: number.start()], each.name[number.end() :], int(number[0])
+        earlier = [weights.named(f"{head}{before}{tail}") for before in range(index)]
+        last = weights.named(f"{head}{index + 1}{tail}") is None
+        if earlier and last and all(one is not None and one.received_gradient for one in earlier):
+            return True
+    return False
+
+
+def _left_over(group: list[Parameter]) -> Finding:
+    names = listed([each.name for each in group])
+    return Finding(
+        f"{names} had no gradient: the last of several blocks computes what no next one takes",
+        next((each.location for each in group if each.location), None),
+        names,
+        (Evidence("parameters without a gradient", len(group), 0),),
+        Fix(
+            f"leave {group[0].module or names} out of the last block",
+            f"{sum(each.size for each in group)} entries are computed and held in memory for nothing.",
+        ),
+        Severity.INFO,
+    )
 
 
 def _one_step_only(group: list[Parameter]) -> Finding:

@@ -133,3 +133,21 @@ def test_a_gradient_of_zeros_is_no_missing_way(weights: Make) -> None:
     [found] = judge(weights(first=STILL | {"zero_gradient": True})).findings
     assert "was exactly zero in all of" in found.message
     assert "a way leads from them to the loss" in found.message
+
+
+def blocks(weights: Make, *learns: bool) -> Weights:
+    """Equal blocks: whether each one's weight had a gradient."""
+    like = weights().parameters[0]
+    named = [replace(like, name=f"blocks.{i}.edge.weight", received_gradient=each) for i, each in enumerate(learns)]
+    return Weights(tuple(named))
+
+
+def test_what_the_last_of_several_blocks_hands_on_is_information(weights: Make) -> None:
+    [found] = judge(blocks(weights, True, True, False)).findings
+    assert found.severity is Severity.INFO
+    assert "the last of several blocks" in found.message
+
+
+def test_a_block_in_the_middle_or_a_single_one_is_an_error(weights: Make) -> None:
+    for learns in ((True, False, True), (False,), (False, False)):
+        assert judge(blocks(weights, *learns)).findings[0].severity is Severity.ERROR
