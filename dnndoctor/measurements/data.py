@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,8 @@ class SampleOrder:
     ``correlation``: correlation of neighbours' targets (regression). ``z``: how many standard errors either
     lies from chance. ``sorted``: targets never fall (or never rise) over the scan. ``recurrent``: the model
     carries state over, or the input is a window of one series.
-    ``location``: the loader, else the model call.
+    ``location``: the loader, else the model call. ``sequence``: the targets in that order, evenly thinned; empty where
+    they were not kept.
     """
 
     scanned: int
@@ -133,3 +134,4 @@ class SampleOrder:
     shuffled: bool
     recurrent: bool = False
     location: Location | None = None
+    sequence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), compare=False)

@@ -36,6 +36,7 @@ class Mixing:
     loader stacked the samples along that axis, or training on the next step shows that the steps lie along the second;
     ``shuffled``: the loader gives them in random order. ``shape``: of the first input.
     ``clean_elsewhere``: along another axis no entry changes another, so that this may be the batch.
+    ``changes``: of each exchanged sample its index and how much every sample's output changed, over its own change.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Mixing:
     shape: tuple[int, ...] = ()
     clean_elsewhere: bool = False
     passage: Passage | None = None
+    changes: tuple[tuple[int, tuple[float, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

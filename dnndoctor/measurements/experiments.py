@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ class BlankedInputs:
     an output in evaluation mode if the samples of a batch exchange their inputs, relative to the largest output, after
     the steps on the data; None where that cannot be told. ``paired``: both saw the same batches. ``quantized``: the
     model picks the nearest of some codes within a training pass, so that all inputs may share one for a while.
+    ``real_curve``, ``blank_curve`` [steps]: the losses; empty where they were not kept.
     """
 
     rate: float
@@ -67,6 +68,8 @@ class BlankedInputs:
     change: float | None
     paired: bool
     quantized: bool = False
+    real_curve: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), compare=False)
+    blank_curve: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,25 @@ class Compilation:
 
 
 @dataclass(frozen=True, slots=True)
+class StepTime:
+    """Where one step of the user's loop goes: seconds in waiting for data, in forward, in backward, and in the rest
+    (the optimizer's step, and what else the loop does). ``clean``: all but the wait was timed while nothing was
+    watched; else forward and backward are 0 and ``rest`` is all of the watched step, the watching included.
+    """
+
+    wait: float
+    forward: float
+    backward: float
+    rest: float
+    clean: bool = True
+
+    @property
+    def whole(self) -> float:
+        """Seconds of the step."""
+        return self.wait + self.forward + self.backward + self.rest
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryUse:
     """Peak of what training takes and what there is, in bytes, of ``device`` ("cpu", "cuda")."""
 

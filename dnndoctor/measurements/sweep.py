@@ -18,7 +18,8 @@ class LearningRateSweep:
     ``user_rate`` and ``user_score`` are the user's own. ``best_rate``: lowest score. ``usable``: the range of
     rates within a tenth of the best progress. ``diverging_rate``: the lowest rate at which (and above which)
     training diverged, None if none did. ``steps`` per trial. ``paired``: all rates saw the same batches.
-    ``confidence``: "high", "medium" or "low". ``curves``: loss per step of each trial.
+    ``confidence``: "high", "medium" or "low". ``curves`` [r]: the losses of each rate's longest trial, empty
+    where they were not kept.
     ``score_steps``: the steps behind ``scores``, where every rate was tried; the best few and the user's went on to
     ``steps``, and best and user's figures are from there. 0 says that they are the same.
     """

@@ -22,6 +22,7 @@ from dnndoctor.probes.room import Room
 
 LARGEST = 1024
 REPEATS = 3
+OWN = 3  # passes at the user's size before the sweep
 CPU_SHARE = 0.2
 GAIN = 1.1  # a size counts as faster when it brings this much; repeats of one size spread 1.06 to 1.55
 
@@ -54,12 +55,15 @@ class BatchSizeProbe:
         self._step_seconds = step_seconds
         self._accumulation = max(accumulation, 1)
         self.points: list[Point] = []
+        self.passes: dict[str, float] = {}  # seconds of forward and of backward at the user's size, per step
         self.stopped = "knee"
 
     def run(self, seconds: float) -> None:
         """Measure from the smallest size up until the knee, the memory limit or the time is reached."""
         deadline = time.perf_counter() + seconds
-        own = min(self._time(self._size) for _ in range(2))
+        timed = [self._parts(self._size) for _ in range(OWN)]
+        self.passes = self._typical(timed)
+        own = min(map(sum, timed))
         overhead = max(self._step_seconds / self._accumulation - own, 0.0)
         best, stale = 0.0, 0
         for size in sorted({2**i for i in range(LARGEST.bit_length())} | {self._size}):
@@ -97,15 +101,29 @@ class BatchSizeProbe:
         return sorted(rates)[len(rates) // 2]
 
     def _time(self, size: int) -> float:
-        total = 0.0
+        return sum(self._parts(size))
+
+    def _parts(self, size: int) -> tuple[float, float]:
+        """Seconds of forward and of backward, all models together."""
+        forward = total = 0.0
         for module, (args, kwargs) in self._calls:
             inputs = tree_map(_resizer(self._size, size), (args, kwargs))
             device.synchronize()
             start = time.perf_counter()
-            _forward_backward(module, *inputs)
+            turned = _forward_backward(module, *inputs)
             device.synchronize()
             total += time.perf_counter() - start
-        return total
+            forward += turned - start
+        return forward, total - forward
+
+    def _typical(self, timed: list[tuple[float, float]]) -> dict[str, float]:
+        """The quickest of the repeats after the first, which pays for what is set up once."""
+        forward, backward = min(timed[1:], key=sum)
+        return {
+            "forward_seconds": forward * self._accumulation,
+            "backward_seconds": backward * self._accumulation,
+            "step_seconds": self._step_seconds,
+        }
 
     def _room_for(self, size: int) -> bool:
         """60 % of the free memory is the limit; peak memory grows at most in proportion to the size.
@@ -141,18 +159,21 @@ def measure(watch: Watch, room: Room) -> None:
     for p in probe.points:
         row = {"batch_size": p.size, "repeat": p.repeat, "samples_per_second": p.samples_per_second}
         watch.writer.put("throughput", {**row, "peak_bytes": p.peak})
-    facts: dict[str, Any] = {"user_size": size, "stopped": probe.stopped}
+    facts: dict[str, Any] = {"user_size": size, "stopped": probe.stopped, **probe.passes}
     if failure and len({p.size for p in probe.points}) < 3:
         facts["missing"] = failure
     watch.writer.put("probe", {"name": "batch-size", "facts": facts})
 
 
-def _forward_backward(module: nn.Module, args: Any, kwargs: Any) -> None:
+def _forward_backward(module: nn.Module, args: Any, kwargs: Any) -> float:
+    """Both passes; the time at which the first was through."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     with torch.enable_grad():
         total = _total(module, args, kwargs)
+        device.synchronize()
+        turned = time.perf_counter()
         if total is None or not parameters:
-            return
+            return turned
         try:
             torch.autograd.grad(total, parameters, allow_unused=True)
         except RuntimeError:  # reentrant checkpoints only know backward; the caller puts the gradients back
@@ -160,6 +181,7 @@ def _forward_backward(module: nn.Module, args: Any, kwargs: Any) -> None:
             if again is None:
                 raise
             torch.autograd.backward([again])
+    return turned
 
 
 def _total(module: nn.Module, args: Any, kwargs: Any) -> torch.Tensor | None:

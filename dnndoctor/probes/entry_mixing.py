@@ -29,6 +29,7 @@ from dnndoctor.probes.spreading import Called, Spread, Trace, differs
 MOST_MODELS = 3
 FEWEST = 3  # samples or steps
 TRIED = 3  # samples that are put in another's place
+DRAWN = 64  # samples whose changes are kept for the report
 _RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
 _ATTENTION = frozenset(("scaled_dot_product_attention", "multi_head_attention_forward"))
 _NORMALIZING = frozenset(("softmax", "log_softmax", "softmin", "gumbel_softmax", "normalize"))
@@ -61,11 +62,15 @@ def measure(watch: Watch, room: Room) -> None:
 
 @dataclass(frozen=True)
 class Mixed:
-    """What one exchanged sample did to the others; ``effect``: largest change of theirs over that of its own."""
+    """What one exchanged sample did to the others; ``effect``: largest change of theirs over that of its own.
+
+    ``changes``: of every sample's output over its own, of the first few.
+    """
 
     sample: int
     effect: float
     others: int
+    changes: tuple[float, ...] = ()
 
 
 class _Model:
@@ -95,12 +100,13 @@ class _Model:
     # samples
 
     def _mixing(self, first: torch.Tensor, entries: int, outputs: list[torch.Tensor]) -> dict[str, Any]:
-        found: dict[str, Any] = {"entries": entries, "tried": 0, "effect": 0.0}
+        found: dict[str, Any] = {"entries": entries, "tried": 0, "effect": 0.0, "changes": []}
         worst: Mixed | None = None
         for sample in dict.fromkeys((0, entries // 3, entries - 1)):
             inputs = self._exchanged(first, entries, sample)
             mixed = _beyond(outputs, self._quiet(inputs), entries, sample)
             found["tried"] += 1
+            found["changes"].append((sample, mixed.changes))
             if worst is None or mixed.effect > worst.effect:
                 worst = mixed
         assert worst is not None
@@ -260,7 +266,7 @@ def _has(tensor: torch.Tensor, axis: int, size: int) -> bool:
 
 def _beyond(before: list[torch.Tensor], after: list[torch.Tensor], entries: int, sample: int) -> Mixed:
     """How much the outputs of other samples than this one changed, the output that changed most."""
-    worst = Mixed(sample, 0.0, 0)
+    worst = Mixed(sample, 0.0, 0, _alone(sample, entries))
     for one, other in zip(before, after, strict=True):
         if not one.shape[0] or one.shape[0] % entries or one.shape != other.shape:
             continue
@@ -271,8 +277,15 @@ def _beyond(before: list[torch.Tensor], after: list[torch.Tensor], entries: int,
         gap[sample] = 0.0
         effect = float(gap.max()) / own if own else float(bool(rows.any()))
         if bool(rows.any()) and effect > worst.effect:
-            worst = Mixed(sample, effect, int(rows.sum()))
+            shares = gap.amax(1) / own if own else rows.to(gap.dtype)
+            shares[sample] = 1.0
+            worst = Mixed(sample, effect, int(rows.sum()), tuple(float(f"{v:.3g}") for v in shares[:DRAWN].tolist()))
     return worst
+
+
+def _alone(sample: int, entries: int) -> tuple[float, ...]:
+    """Nothing but its own output changed."""
+    return tuple(float(i == sample) for i in range(min(entries, DRAWN)))
 
 
 def _keeps(before: list[torch.Tensor], after: list[torch.Tensor], sizes: tuple[int, int], index: int) -> bool:

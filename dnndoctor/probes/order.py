@@ -17,6 +17,7 @@ from dnndoctor.probes.room import Room
 SAMPLES = 512
 SECONDS = 1.0
 MOST_CLASSES = 200
+DRAWN = 240  # targets kept for the report
 
 
 def scan(watch: Watch, _room: Room) -> None:
@@ -41,6 +42,7 @@ def scan(watch: Watch, _room: Room) -> None:
         watch.writer.put("probe", {"name": "sample-order", "facts": {"missing": missing}})
         return
     row = {"scanned": scanned, "source": source, "shuffled": shuffled, **_likeness(batches)}
+    row["sequence"] = _thinned(batches)
     watch.writer.put("probe", {"name": "sample-order", "facts": {**row, "location": location}})
 
 
@@ -133,6 +135,14 @@ def _likeness(batches: list[NDArray[np.float64]]) -> dict[str, Any]:
         "z": float(z),
         "sorted": len(distinct) > 1 and (_rising(batches) or _rising([-each for each in batches])),
     }
+
+
+def _thinned(batches: list[NDArray[np.float64]]) -> list[float]:
+    """Targets in the order of training, at even distances, to be looked at."""
+    values = np.concatenate(batches) if batches else np.zeros(0)
+    if not np.isfinite(values).all():
+        return []
+    return [float(values[i]) for i in np.linspace(0, len(values) - 1, min(len(values), DRAWN)).round().astype(int)]
 
 
 def _rising(batches: list[NDArray[np.float64]]) -> bool:

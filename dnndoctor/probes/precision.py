@@ -74,7 +74,7 @@ def _compiled(module: nn.Module, call: Call, room: Room) -> dict[str, Any]:
     return {"seconds": plain, "compiled_seconds": faster, "compile_seconds": took, "compiled": False}
 
 
-def _paired(one: Callable[[], None], other: Callable[[], None], seconds: float) -> tuple[float, float]:
+def _paired(one: Callable[[], object], other: Callable[[], object], seconds: float) -> tuple[float, float]:
     """The median time of each, in turns."""
     deadline = time.perf_counter() + seconds
     found: tuple[list[float], list[float]] = ([], [])

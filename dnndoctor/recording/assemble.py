@@ -108,6 +108,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Threads: lambda: hardware.threads(rows),
         m.MixedPrecision: lambda: hardware.mixed_precision(rows),
         m.Compilation: lambda: hardware.compilation(rows),
+        m.StepTime: lambda: hardware.step_time(rows),
         m.MemoryUse: lambda: hardware.memory(rows),
         m.Transfers: lambda: hardware.transfers(rows),
         m.Waits: lambda: planning.waits(rows),

@@ -25,6 +25,7 @@ def dependence(rows: Rows) -> m.Dependence | Missing:
 def _mixing(model: str, facts: Row) -> m.Mixing:
     plain = {key: facts[key] for key in ("entries", "tried", "effect", "others")}
     more: dict[str, Any] = {key: facts[key] for key in ("loaded", "shuffled", "clean_elsewhere") if key in facts}
+    more["changes"] = tuple((sample, tuple(changes)) for sample, changes in facts.get("changes", ()))
     return m.Mixing(model, **plain, **more, shape=tuple(facts.get("shape", ())), passage=_passage(facts))
 
 

@@ -43,7 +43,20 @@ def blanked_inputs(rows: Rows, graph: Graph) -> m.BlankedInputs | Missing:
         change=facts["change"],
         paired=facts["paired"],
         quantized=any(node.name in PICKING and node.row["module"] for node in graph.nodes.values()),
+        **_blanked_curves(rows, facts["steps"]),
     )
+
+
+def _blanked_curves(rows: Rows, steps: int) -> dict[str, NDArray[np.float64]]:
+    """The last two trials; one that was broken off began again under its number, and its last steps count."""
+    trials: dict[float, list[float | None]] = {}
+    for row in rows["trial"]:
+        if row["probe"] == "blanked-inputs" and row["setting"] is not None:
+            trials.setdefault(row["setting"], []).append(row["loss"])
+    if len(trials) < 2:
+        return {}
+    real, blank = (trials[number][-steps:] for number in sorted(trials)[-2:])
+    return {"real_curve": _curve(real), "blank_curve": _curve(blank)}
 
 
 def noise(rows: Rows) -> m.TrainingNoise | Missing:

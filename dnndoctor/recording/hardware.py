@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording.reader import Row, Rows, place
@@ -51,6 +53,20 @@ def compilation(rows: Rows) -> m.Compilation | Missing:
     """Forward and backward compiled."""
     facts = _facts(rows, "compile")
     return facts if isinstance(facts, Missing) else m.Compilation(**facts)
+
+
+def step_time(rows: Rows) -> m.StepTime | Missing:
+    """Where a step goes."""
+    steps = rows["step"][1:] or rows["step"]
+    waited = float(np.median([row["data_seconds"] for row in steps]))
+    facts = rows.facts("probe", "name", "batch-size") or {}
+    if facts.get("step_seconds"):
+        forward, backward = facts["forward_seconds"], facts["backward_seconds"]
+        return m.StepTime(waited, forward, backward, max(facts["step_seconds"] - forward - backward, 0.0))
+    watched = float(np.median([row["compute_seconds"] for row in steps]))
+    if not waited + watched > 0:
+        return Missing("the steps were not timed")
+    return m.StepTime(waited, 0.0, 0.0, watched, clean=False)
 
 
 def memory(rows: Rows) -> m.MemoryUse | Missing:

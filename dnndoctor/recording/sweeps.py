@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
@@ -28,7 +31,21 @@ def learning_rate(rows: Rows) -> m.LearningRateSweep | Missing:
     for key in ("rates", "scores"):
         facts[key] = np.asarray(facts[key], np.float64)
     facts["usable"] = tuple(facts["usable"])
-    return m.LearningRateSweep(**facts)
+    return m.LearningRateSweep(**facts, curves=_rate_curves(rows, facts["rates"], facts["steps"]))
+
+
+def _rate_curves(rows: Rows, rates: Iterable[float], steps: int) -> tuple[NDArray[np.float64], ...]:
+    """Of each rate the trial of the last round that it was in: its last steps without another's in between."""
+    stretches: dict[float, list[tuple[int, float]]] = {}
+    for row in rows["trial"]:
+        if row["probe"] == "learning-rate" and row["setting"] is not None:
+            stretches.setdefault(row["setting"], []).append((row["step"], number(row["loss"])))
+    return tuple(_last_stretch(sorted(stretches.get(float(rate), [])), steps) for rate in rates)
+
+
+def _last_stretch(losses: list[tuple[int, float]], steps: int) -> NDArray[np.float64]:
+    begin = max((i for i in range(1, len(losses)) if losses[i][0] != losses[i - 1][0] + 1), default=0)
+    return np.asarray([loss for _, loss in losses[begin:]][-steps:], np.float64)
 
 
 def batch_size(rows: Rows) -> m.BatchSweep | Missing:
@@ -73,7 +90,7 @@ def sample_order(rows: Rows) -> m.SampleOrder | Missing:
     recurrent = any(r["name"].startswith(("lstm", "gru", "rnn")) for r in rows["operation"])
     inputs = [r["facts"] for r in rows["dataset"] if r["facts"]["role"] == "input"]
     window = recurrent and not facts["classes"] and bool(inputs)
-    facts = dict(facts)
+    facts = {**facts, "sequence": np.asarray(facts.get("sequence") or (), np.float64)}
     return m.SampleOrder(**{**facts, "location": place(facts["location"]) or training_call(rows), "recurrent": window})
 
 

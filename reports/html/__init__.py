@@ -43,4 +43,4 @@ def _shown(value: Any) -> Any:
 def _style() -> str:
     environment = _environment()
     assert environment.loader is not None
-    return environment.loader.get_source(environment, "report.css")[0]
+    return "".join(environment.loader.get_source(environment, name)[0] for name in ("report.css", "figures.css"))

@@ -1,6 +1,4 @@
 import math
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,32 +23,12 @@ from dnndoctor.measurements import (
 )
 from dnndoctor.reports.html.figures import figures
 from dnndoctor.reports.html.figures.chart import MOST_ROWS, Scale, chosen, runs
-from dnndoctor.reports.html.figures.figure import Figure
 from dnndoctor.reports.html.figures.initialization import target_std
+from tests.reports.drawings import sound
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 LISTS = st.lists(ANY, max_size=12)
 TEXT = st.text(max_size=40)
-
-
-def numbers(made: Figure) -> Iterator[float]:
-    """Every coordinate of a drawing, which must be well-formed."""
-    for element in ElementTree.fromstring(made.svg).iter():
-        for name in ("x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height"):
-            if name in element.attrib:
-                yield float(element.attrib[name])
-        for pair in element.attrib.get("points", "").split():
-            yield from map(float, pair.split(","))
-
-
-def sound(seen: dict[type, Any]) -> list[Figure]:
-    """The figures, after checking that each is well-formed, finite and within its frame."""
-    made = list(figures(seen))
-    for each in made:
-        assert all(math.isfinite(v) and -20 <= v <= 5000 for v in numbers(each))
-        assert all(len(row) == len(each.columns) for row in each.rows)
-        assert each.caption
-    return made
 
 
 @given(LISTS, st.booleans(), ANY)

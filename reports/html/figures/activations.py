@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dnndoctor.measurements import Activation, Activations
 from dnndoctor.reports.html.figures import rows
-from dnndoctor.reports.html.figures.chart import Scale, chosen, cross, dot, drawing, finite, line, text, x_axis
+from dnndoctor.reports.html.figures.chart import Scale, brief, chosen, cross, dot, drawing, finite, line, text, x_axis
 from dnndoctor.reports.html.figures.figure import Figure, Measurements, highlighted, taken
 from dnndoctor.reports.words import figure as number
 
@@ -67,7 +67,7 @@ def _row(site: Activation, flagged: frozenset[str]) -> Drawn:
 
 def _figures(each: Drawn) -> tuple[str, ...]:
     numbers = (each.mean, each.std, 100 * each.first_share, 100 * each.share)
-    return (each.name, each.function, *(number(float(f"{v:.3g}")) for v in numbers))
+    return (each.name, each.function, *(brief(v) for v in numbers))
 
 
 def _caption(found: list[Drawn]) -> str:

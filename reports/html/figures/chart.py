@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dnndoctor.reports.words import figure as number
 from dnndoctor.reports.words import printable
 
@@ -13,7 +16,33 @@ LARGEST = 1e300  # beyond it differences and products overflow
 SMALLEST = 1e-300
 MOST_ROWS = 24
 ROW = 24
-LABEL = 24  # characters of a layer's name
+LABEL = 22  # characters of a layer's name
+
+
+def brief(value: float, digits: int = 3) -> str:
+    """A measured number as a caption says it: to so many digits."""
+    return number(float(f"{value:.{digits}g}"))
+
+
+def apart(*values: float) -> list[str]:
+    """Measured numbers, each to as many digits as it takes to tell those that differ apart."""
+    for digits in range(3, 7):
+        words = [number(float(f"{each:.{digits}g}")) if digits == 3 else f"{each:.{digits}g}" for each in values]
+        if len(set(words)) == len(set(values)):
+            return words
+    return words
+
+
+def gains(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much lower each ended; NaN where training ran away in both."""
+    with np.errstate(invalid="ignore"):
+        return np.subtract(before, after)
+
+
+def labels(ticks: Sequence[float]) -> list[str]:
+    """Of ticks, which are round already."""
+    words = [number(each) for each in ticks]
+    return words if len(set(words)) == len(words) else [f"{each:.6g}" for each in ticks]
 
 
 def finite(values: Iterable[float], *, log: bool = False) -> list[float]:
@@ -84,6 +113,8 @@ def _decades(low: float, high: float, most: int) -> list[float]:
         inside = [each for each in found if low <= each <= high]
         if 2 <= len(inside) <= most + 2:
             return inside
+        if len(inside) < 2:
+            return _round_steps(low, high, min(most, 4))
     stride = max(1, math.ceil((top - bottom) / most))
     return [float(f"1e{power}") for power in range(bottom, top + 1, stride) if -308 < power < 308]
 
@@ -135,12 +166,12 @@ def polyline(points: Sequence[tuple[float, float]], kind: str = "line") -> str:
     return tag("polyline", points=" ".join(f"{x:g},{y:g}" for x, y in points), class_=kind)
 
 
-def ribbon(upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]]) -> str:
+def ribbon(upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]], kind: str = "own") -> str:
     """The area between two lines."""
     if len(upper) < 2:
         return ""
     around = [*upper, *reversed(lower)]
-    return tag("polygon", points=" ".join(f"{x:g},{y:g}" for x, y in around), class_="ribbon")
+    return tag("polygon", points=" ".join(f"{x:g},{y:g}" for x, y in around), class_=f"ribbon {kind}")
 
 
 def runs(xs: Sequence[float], ys: Sequence[float], *, log: bool = False) -> list[list[tuple[float, float]]]:
@@ -158,8 +189,9 @@ def x_axis(scale: Scale, bottom: float, label: str, top: float | None = None) ->
     """Ticks below ``bottom``, with grid lines up to ``top`` if one is given."""
     parts = [line(scale.start, bottom, scale.stop, bottom, "axis")]
     last = -math.inf
-    for tick in scale.ticks():
-        at, words = scale(tick), number(tick)
+    ticks = scale.ticks()
+    for tick, words in zip(ticks, labels(ticks), strict=True):
+        at = scale(tick)
         if top is not None:
             parts.append(line(at, top, at, bottom, "grid"))
         if at - last > 4 + 6.5 * len(words):  # else the labels run into each other
@@ -171,8 +203,10 @@ def x_axis(scale: Scale, bottom: float, label: str, top: float | None = None) ->
 
 def y_axis(scale: Scale, left: float, right: float, label: str) -> str:
     """Ticks left of ``left`` with grid lines to ``right``; the label lies above, where it need not be turned."""
-    parts = [line(left, scale(tick), right, scale(tick), "grid") for tick in scale.ticks(5)]
-    parts += [text(number(tick), left - 8, scale(tick) + 4, "tick", "end") for tick in scale.ticks(5)]
+    ticks = scale.ticks(5)
+    parts = [line(left, scale(tick), right, scale(tick), "grid") for tick in ticks]
+    words = zip(ticks, labels(ticks), strict=True)
+    parts += [text(word, left - 8, scale(tick) + 4, "tick", "end") for tick, word in words]
     return "".join([*parts, text(label, 8, 16, "label")])
 
 
@@ -184,8 +218,14 @@ def flag(x: float, top: float, bottom: float, words: str, kind: str = "user") ->
 
 
 def shortened(name: str, most: int = LABEL) -> str:
-    """A long path with its middle left out."""
+    """A long path with its outer parts as initials, as in e.l.0.linear1; what is still too long loses its middle."""
     name = printable(name)
+    parts = name.split(".")
+    for place, part in enumerate(parts[:-1]):
+        if len(".".join(parts)) <= most:
+            break
+        parts[place] = part if part.isdigit() else part[:1]
+    name = ".".join(parts)
     return name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[-(most - most // 2) :]}"
 
 
@@ -198,7 +238,9 @@ def chosen(count: int, keep: Iterable[int] = (), most: int = MOST_ROWS) -> list[
     return sorted({*kept, *(round(i * (count - 1) / max(even - 1, 1)) for i in range(even))})
 
 
-def drawing(identity: str, height: float, title: str, description: str, body: Iterable[str]) -> str:
+def drawing(
+    identity: str, height: float, title: str, description: str, body: Iterable[str], width: float = WIDTH
+) -> str:
     """The whole picture with its text alternative."""
     heads = (
         tag("title", escape(printable(title)), id=f"{identity}-title"),
@@ -208,7 +250,7 @@ def drawing(identity: str, height: float, title: str, description: str, body: It
         "svg",
         *heads,
         *body,
-        viewBox=f"0 0 {WIDTH} {height:g}",
+        viewBox=f"0 0 {width:g} {height:g}",
         role="img",
         aria_labelledby=f"{identity}-title {identity}-desc",
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from dnndoctor.measurements import Gradients, ParameterGradient, Weights
 from dnndoctor.reports.html.figures import rows
-from dnndoctor.reports.html.figures.chart import Scale, chosen, cross, dot, drawing, finite, line, text, x_axis
+from dnndoctor.reports.html.figures.chart import Scale, brief, chosen, cross, dot, drawing, finite, line, text, x_axis
 from dnndoctor.reports.html.figures.figure import Figure, Measurements, highlighted, taken
 from dnndoctor.reports.words import figure as number
 
@@ -17,7 +17,7 @@ TITLE = "Gradient flow by layer"
 def draw(measurements: Measurements, flagged: frozenset[str]) -> Figure | None:
     """None where no gradient was watched."""
     gradients, weights = taken(measurements, Gradients), taken(measurements, Weights)
-    shown = _of_weights(gradients, weights) if gradients else ()
+    shown = of_weights(gradients, weights) if gradients else ()
     if not shown:
         return None
     spans = [_span(each) for each in shown]
@@ -37,7 +37,7 @@ def draw(measurements: Measurements, flagged: frozenset[str]) -> Figure | None:
     )
 
 
-def _of_weights(gradients: Gradients, weights: Weights | None) -> tuple[ParameterGradient, ...]:
+def of_weights(gradients: Gradients, weights: Weights | None) -> tuple[ParameterGradient, ...]:
     """Weight matrices only, where kinds are known: biases and norms have gradients of another scale."""
     kinds = {each.name: each.kind for each in weights.parameters} if weights else {}
     matrices = ("weight", "embedding", "recurrent")
@@ -62,7 +62,7 @@ def _caption(shown: Sequence[ParameterGradient], spans: Sequence[tuple[float, fl
     if len(shown) == 1 or not math.isfinite(factor):
         return f"The gradient's root mean square is {number(first)} in {shown[0].name}."
     way = "smaller" if first < last else "larger"
-    return f"The gradient is {number(float(f'{factor:.2g}'))} times {way} in the first layer than in the last."
+    return f"The gradient is {brief(factor, 2)} times {way} in the first layer than in the last."
 
 
 def _body(names: list[str], spans: list[tuple[float, float, float]], marked: list[bool]) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dnndoctor.measurements import Layer, Layers, Weights
 from dnndoctor.reports.html.figures import rows
-from dnndoctor.reports.html.figures.chart import Scale, chosen, cross, dot, drawing, finite, line, text, x_axis
+from dnndoctor.reports.html.figures.chart import Scale, brief, chosen, cross, dot, drawing, finite, line, text, x_axis
 from dnndoctor.reports.html.figures.figure import Figure, Measurements, highlighted, taken
 from dnndoctor.reports.words import figure as number
 
@@ -97,7 +97,7 @@ def _caption(found: list[Drawn]) -> str:
     if worst.factor < 2:
         return "Every layer's weights lie within twice their target."
     way = "above" if worst.std > worst.target else "below"
-    times = number(float(f"{worst.factor:.2g}"))
+    times = brief(worst.factor, 2)
     return (
         f"Furthest off: {worst.name}, {number(worst.std)}, is {times} times {way} its target of {number(worst.target)}."
     )

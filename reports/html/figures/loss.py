@@ -1,45 +1,39 @@
-"""The loss over the user's own steps."""
+"""The loss over the user's own steps, with what was scored on held-out samples, the rate and the gradient's norm."""
 
 import math
+from collections.abc import Sequence
 
-from dnndoctor.measurements import Steps
-from dnndoctor.reports.html.figures.chart import (
-    WIDTH,
-    Scale,
-    cross,
-    dot,
-    drawing,
-    finite,
-    polyline,
-    runs,
-    x_axis,
-    y_axis,
-)
-from dnndoctor.reports.html.figures.figure import Figure, Measurements, taken
+import numpy as np
+
+from dnndoctor.measurements import Clipping, Gradients, History, Steps
+from dnndoctor.reports.html.figures.figure import Figure, Measurements, drawn, taken
+from dnndoctor.reports.html.figures.lines import Curve, Panel, few, stacked
 from dnndoctor.reports.words import figure as number
 from dnndoctor.reports.words import plural
 
 TITLE = "Loss over the observed steps"
-LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 64, WIDTH - 20, 30, 242, 290
+SMOOTHED = 16  # steps from which on a line through single batches' losses hides the course
 
 
 def draw(measurements: Measurements, _flagged: frozenset[str]) -> Figure | None:
     """None where no step was observed."""
-    steps = taken(measurements, Steps)
+    steps, history = taken(measurements, Steps), taken(measurements, History)
     if steps is None or not len(steps.step):
         return None
     at, losses = [int(each) for each in steps.step], [float(each) for each in steps.loss]
-    caption = _caption(at, losses)
-    rates = [float(each) for each in steps.learning_rate]
-    return Figure(
-        "figure-loss",
+    panels = [_losses(at, losses, history), *_rates(at, steps), *_norms(measurements)]
+    kept = few(len(at), keep=[i for i, each in enumerate(losses) if not math.isfinite(each)])
+    shown = f" The table has {len(kept)} of them." if len(kept) < len(at) else ""
+    return drawn(
+        "loss",
         TITLE,
-        caption,
-        drawing("figure-loss", HEIGHT, TITLE, caption, _body(at, losses)),
+        _caption(at, losses) + _held_out(history) + shown,
+        stacked(panels, "optimizer step"),
         ("step", "loss", "learning rate"),
-        tuple((number(n), number(v), number(r)) for n, v, r in zip(at, losses, rates, strict=True)),
-        frozenset({"loss", "numerics", "learning-rate", "gradients", "training-loop"}),
-        frozenset({Steps}),
+        ((number(at[i]), number(losses[i]), number(float(steps.learning_rate[i]))) for i in kept),
+        {"loss", "numerics", "learning-rate", "gradients", "training-loop", "epochs", "visualisation"},
+        {Steps, History},
+        section="course",
     )
 
 
@@ -47,21 +41,77 @@ def _caption(at: list[int], losses: list[float]) -> str:
     broken = [step for step, value in zip(at, losses, strict=True) if not math.isfinite(value)]
     if broken:
         return f"The loss is not finite from step {broken[0]} on, in {plural(len(broken), 'step')}."
-    way = f"from {number(losses[0])} to {number(losses[-1])}"
-    verb = "falls" if losses[-1] < losses[0] else "rises" if losses[-1] > losses[0] else "stays"
-    return f"The loss {verb} {way} over {plural(len(losses), 'step')}."
+    few_at_each_end = max(len(losses) // 10, 1)  # one batch's loss is mostly chance
+    first, last = float(np.median(losses[:few_at_each_end])), float(np.median(losses[-few_at_each_end:]))
+    verb = "falls" if last < first else "rises" if last > first else "stays"
+    return f"The loss {verb} from {number(first)} to {number(last)} over {plural(len(losses), 'step')}."
 
 
-def _body(at: list[int], losses: list[float]) -> list[str]:
-    usable = finite(losses)
+def _held_out(history: History | None) -> str:
+    if history is None or not len(history.validation_loss):
+        return ""
+    scored = history.validation_loss
+    best = int(np.argmin(scored))
+    lowest = f"at step {number(int(history.validation_step[best]))}"
+    last = f", {number(float(scored[-1]))} at the last" if best < len(scored) - 1 else ", the last one"
+    return f" On held-out samples it is lowest {lowest}: {number(float(scored[best]))}{last}."
+
+
+def _losses(at: list[int], losses: list[float], history: History | None) -> Panel:
+    if len(losses) < SMOOTHED:
+        curves = [Curve("training", at, losses)]
+    else:
+        smooth = smoothed(losses)
+        curves = [
+            Curve("one batch", at, losses, "quiet", dots=False),
+            Curve("training, smoothed", at, smooth, dots=False),
+        ]
+    if history is not None and len(history.validation_loss):
+        steps, scored = [float(v) for v in history.validation_step], [float(v) for v in history.validation_loss]
+        curves.append(Curve("held out", steps, scored, "other"))
+    usable = [each for each in losses if math.isfinite(each)]
     # A loss that runs away over decades is a flat line and a spike on a linear axis.
     log = bool(usable) and min(usable) > 0 and max(usable) > 100 * min(usable)
-    x = Scale.fit([float(each) for each in at], LEFT, RIGHT)
-    y = Scale.fit(losses, BOTTOM, TOP, log=log)
-    body = [x_axis(x, BOTTOM, "optimizer step"), y_axis(y, LEFT, RIGHT, "loss (logarithmic)" if log else "loss")]
-    body += [polyline([(x(a), y(b)) for a, b in each]) for each in runs([float(n) for n in at], losses, log=log)]
-    for step, value in zip(at, losses, strict=True):
-        hint = f"step {step}: loss {number(value)}"
-        drawn = math.isfinite(value) and (value > 0 or not log)
-        body.append(dot(x(step), y(value), hint, radius=2.5) if drawn else cross(x(step), TOP, hint))
-    return body
+    return Panel("loss", tuple(curves), log)
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """The median of the neighbours on both sides alike: a mean of the past alone shifts every bend to later steps."""
+    half = max(len(values) // 24, 1)
+    array = np.asarray(values, float)
+    finite = np.where(np.isfinite(array), array, np.nan)
+    padded = np.pad(finite, half, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    stride = max(1, len(values) // 2000)  # far more windows than pixels cost seconds
+    known = [i for i in range(0, len(values), stride) if math.isfinite(array[i])]
+    out = [math.nan] * len(values)
+    for i in known:
+        out[i] = float(np.nanmedian(windows[i]))
+    return out if stride == 1 else _filled(out)
+
+
+def _filled(values: list[float]) -> list[float]:
+    array = np.asarray(values)
+    known = np.isfinite(array)
+    if not known.any():
+        return values
+    places = np.arange(len(array))
+    return [float(v) for v in np.interp(places, places[known], array[known])]
+
+
+def _rates(at: list[int], steps: Steps) -> list[Panel]:
+    rates = [float(each) for each in steps.learning_rate]
+    usable = [each for each in rates if math.isfinite(each)]
+    if not usable or max(usable) - min(usable) <= 1e-9 * abs(max(usable)):
+        return []
+    return [Panel("learning rate", (Curve("", at, rates, dots=False),), height=70.0)]
+
+
+def _norms(measurements: Measurements) -> list[Panel]:
+    gradients, clipping = taken(measurements, Gradients), taken(measurements, Clipping)
+    if gradients is None or not np.isfinite(gradients.norm).any():
+        return []
+    limits = [float(each) for each in clipping.limit if math.isfinite(each)] if clipping else []
+    levels = ((float(np.median(limits)), "clipped to"),) if limits else ()
+    curve = Curve("", [float(v) for v in gradients.steps], [float(v) for v in gradients.norm], dots=False)
+    return [Panel("gradient norm", (curve,), references=levels, height=70.0)]

@@ -7,6 +7,7 @@ from dnndoctor.reports.html.figures.chart import (
     WIDTH,
     Scale,
     band,
+    brief,
     dot,
     drawing,
     finite,
@@ -56,7 +57,7 @@ def _caption(sweep: BatchSweep) -> str:
 
 
 def _rate(value: float) -> str:
-    return f"{number(float(f'{value:.3g}'))} samples/s"
+    return f"{brief(value)} samples/s"
 
 
 def _body(sweep: BatchSweep) -> list[str]:
