@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ class ActivationStatistics:
     ``zero_share``: exact zeros among the entries. ``saturated_share``: entries whose local slope is under 5 %
     of the function's largest (bounded functions only, else 0). ``dead_share``: units that were never active
     in any of the last ``pooled`` samples, this step's included, for functions with an exact zero side.
-    ``histogram``: counts in 32 equal bins between ``low`` and ``high``.
+    ``bins``: the histogram as JSON text, which only drawings read.
     """
 
     step: int
@@ -33,7 +34,12 @@ class ActivationStatistics:
     pooled: int = 0
     low: float = 0.0
     high: float = 1.0
-    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), compare=False)
+    bins: str = field(default="[]", compare=False)
+
+    @property
+    def histogram(self) -> NDArray[np.int64]:
+        """Counts in 32 equal bins between ``low`` and ``high``; empty where none were kept."""
+        return np.asarray(json.loads(self.bins), np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,7 +267,7 @@ class Graph:
         metric, cut nothing off unless the loss depends on them.
         """
         cuts: list[Node] = []
-        behind = self.ancestors(self.roots)
+        behind = self._behind_roots
         queue, seen = [node for node in self.nodes.values() if parameter in node.parameters], set[int]()
         while queue:
             node = queue.pop(0)
@@ -283,6 +283,10 @@ class Graph:
         copy = next((node for node in cuts if self.copies(node)), None)
         reached = any(index in seen and self.nodes[index].row["differentiable"] for index in self.roots)
         return copy or (cuts[0] if cuts and not reached else None)
+
+    @cached_property
+    def _behind_roots(self) -> set[int]:
+        return self.ancestors(self.roots)
 
     def copies(self, node: Node) -> bool:
         """Whether it only takes a copy of a parameter."""

@@ -13,7 +13,7 @@ from dnndoctor.findings import Location
 from dnndoctor.recording import schema
 
 Row = dict[str, Any]
-_JSON = frozenset(("facts", "inputs", "parameters", "shape", "input_shape", "attributes", "histogram", "value"))
+_JSON = frozenset(("facts", "inputs", "parameters", "shape", "input_shape", "attributes", "value"))
 
 
 class BrokenWindow(Exception):
@@ -65,23 +65,27 @@ def _rows(path: Path, database: sqlite3.Connection) -> Rows:
         raise ValueError(f"{path}: a database, but not a recording of dnndoctor")
     if version > schema.VERSION:
         raise ValueError(f"{path}: recorded by a newer dnndoctor (schema {version}, this one reads {schema.VERSION})")
-    database.row_factory = sqlite3.Row
     there = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     tables = {}
     for quoted in schema.TABLES:
         name = quoted.strip('"')
         if name in there:
-            tables[name] = [_decoded(dict(row)) for row in database.execute(f'SELECT * FROM "{name}"')]  # noqa: S608
+            tables[name] = _table(database.execute(f'SELECT * FROM "{name}"'))  # noqa: S608
     return Rows(tables, {row["key"]: row["value"] for row in tables.get("run", [])})
 
 
-def _decoded(row: Row) -> Row:
-    for key in _JSON & row.keys():
-        if isinstance(row[key], str):
-            row[key] = json.loads(row[key])
-    if "file" in row:
+def _table(found: sqlite3.Cursor) -> list[Row]:
+    """Its rows; what to decode is told from the columns, since a long run has a million rows."""
+    names = [column[0] for column in found.description]
+    coded = [name for name in names if name in _JSON]
+    rows: list[Row] = [dict(zip(names, row, strict=True)) for row in found]
+    for row in rows if coded else ():
+        for key in coded:
+            if isinstance(row[key], str):
+                row[key] = json.loads(row[key])
+    for row in rows if "file" in names else ():
         row["location"] = place(row) if row["file"] else None
-    return row
+    return rows
 
 
 def place(row: Row | list[Any] | None) -> Location | None:

@@ -159,7 +159,7 @@ def _statistics(row: Row) -> m.ActivationStatistics:
         pooled=row["pooled"],
         low=row["low"],
         high=row["high"],
-        histogram=np.asarray(row["histogram"], np.int64),
+        bins=row["histogram"] or "[]",
     )
 
 

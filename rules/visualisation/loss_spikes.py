@@ -8,6 +8,8 @@ from dnndoctor.measurements import History, Steps
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_rate.sweep_reading import NO_FALLING_LOSS
 
+ROWS = 4096
+
 
 @rule("VIS103", Severity.INFO, practice="visualisation", not_for=NO_FALLING_LOSS)
 def loss_spikes(
@@ -48,7 +50,7 @@ def loss_spikes(
     if len(known) <= window or known.min() <= 0:
         raise NotApplicable("the loss is not positive in all steps")
     least = floor * float(np.median(known[:10]))
-    spikes = [i for i in range(window, len(loss)) if _beyond(loss, i, window, sigmas, times, least)]
+    spikes = [i for i in _high(loss, window, times) if _beyond(loss, i, window, sigmas, times, least)]
     spikes = [i for i in spikes if _beyond(norm, i, window, sigmas, times, 0.0)]
     if not spikes:
         return
@@ -65,6 +67,18 @@ def loss_spikes(
             f"torch.nn.utils.clip_grad_norm_(model.parameters(), {float(np.nanquantile(norm, 0.9)):.2g})",
         ),
     )
+
+
+def _high(values: NDArray[np.float64], window: int, times: float) -> list[int]:
+    """Steps with so many times the level of the ``window`` before: nearly none, and the others need no closer look."""
+    if not np.isfinite(values).all():
+        return list(range(window, len(values)))
+    found: list[int] = []
+    for start in range(window, len(values), ROWS):  # in pieces, since the windows of a long run are gigabytes
+        stop = min(start + ROWS, len(values))
+        before = np.lib.stride_tricks.sliding_window_view(values[start - window : stop - 1], window)
+        found.extend((start + np.flatnonzero(values[start:stop] > times * np.median(before, axis=1))).tolist())
+    return found
 
 
 def _beyond(values: NDArray[np.float64], at: int, window: int, sigmas: float, times: float, least: float) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dnndoctor.measurements import Clipping, Gradients, History, Steps
 from dnndoctor.reports.html.figures.figure import Figure, Measurements, drawn, taken
-from dnndoctor.reports.html.figures.lines import Curve, Panel, few, stacked
+from dnndoctor.reports.html.figures.lines import Curve, Panel, few, stacked, thinned
 from dnndoctor.reports.words import figure as number
 from dnndoctor.reports.words import plural
 
@@ -61,10 +61,10 @@ def _losses(at: list[int], losses: list[float], history: History | None) -> Pane
     if len(losses) < SMOOTHED:
         curves = [Curve("training", at, losses)]
     else:
-        smooth = smoothed(losses)
+        few_at, typical, *_ = thinned(Curve("", at, losses))  # what is smoothed of a long run are these medians
         curves = [
             Curve("one batch", at, losses, "quiet", dots=False),
-            Curve("training, smoothed", at, smooth, dots=False),
+            Curve("training, smoothed", few_at, smoothed(typical), dots=False),
         ]
     if history is not None and len(history.validation_loss):
         steps, scored = [float(v) for v in history.validation_step], [float(v) for v in history.validation_loss]
@@ -76,27 +76,15 @@ def _losses(at: list[int], losses: list[float], history: History | None) -> Pane
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """The median of the neighbours on both sides alike: a mean of the past alone shifts every bend to later steps."""
-    half = max(len(values) // 24, 1)
+    """The median of the neighbours on both sides: a mean of the past alone shifts every bend to later steps."""
     array = np.asarray(values, float)
-    finite = np.where(np.isfinite(array), array, np.nan)
-    padded = np.pad(finite, half, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    stride = max(1, len(values) // 2000)  # far more windows than pixels cost seconds
-    known = [i for i in range(0, len(values), stride) if math.isfinite(array[i])]
-    out = [math.nan] * len(values)
-    for i in known:
-        out[i] = float(np.nanmedian(windows[i]))
-    return out if stride == 1 else _filled(out)
-
-
-def _filled(values: list[float]) -> list[float]:
-    array = np.asarray(values)
-    known = np.isfinite(array)
-    if not known.any():
-        return values
-    places = np.arange(len(array))
-    return [float(v) for v in np.interp(places, places[known], array[known])]
+    array = np.where(np.isfinite(array), array, np.nan)
+    half = max(len(array) // 24, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(array, half, constant_values=np.nan), 2 * half + 1)
+    seen = np.isfinite(array)
+    out = np.full(len(array), np.nan)
+    out[seen] = np.nanmedian(windows[seen], axis=1)
+    return [float(each) for each in out]
 
 
 def _rates(at: list[int], steps: Steps) -> list[Panel]:
