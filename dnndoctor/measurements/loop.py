@@ -77,7 +77,8 @@ class Clearing:
     ``intervals``: steps of it that had a backward between them; ``uncleared``: those in which no backward
     found its gradients cleared; ``empty``: steps at which all its gradients were None or zero although a
     backward had run since the last step and had left some other than zero. ``backwards``: passes per step
-    (median). ``zero_location``: the ``zero_grad`` call.
+    (median). ``zero_location``: the ``zero_grad`` call. ``variable``: what the line that steps it calls it, "" where
+    that is no name.
     """
 
     optimizer: str
@@ -89,6 +90,7 @@ class Clearing:
     step_location: Location | None = None
     backward_location: Location | None = None
     zero_location: Location | None = None
+    variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,19 @@ def absolute(file: str) -> str:
     return os.path.join(_start(), file)
 
 
+def name_here(value: object) -> str:
+    """What the innermost line of the user's calls it: a variable, or an attribute of ``self``; "" if nothing."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_user_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    owner = getattr(frame.f_locals.get("self"), "__dict__", {})
+    names = [name for scope in (frame.f_locals, frame.f_globals) for name, held in scope.items() if held is value]
+    names += [f"self.{name}" for name, held in owner.items() if held is value]
+    return names[0] if names else ""
+
+
 def variable_names(values: dict[int, object]) -> dict[int, str]:
     """What the calling user code calls these objects, by id; only those that a variable, or a list in one, holds."""
     found: dict[int, str] = {}

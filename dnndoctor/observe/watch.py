@@ -27,7 +27,7 @@ from dnndoctor.observe.loaders import LoaderFacts, Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
 from dnndoctor.observe.signs import Signs
-from dnndoctor.observe.source import caller, variable_names
+from dnndoctor.observe.source import caller, name_here, variable_names
 from dnndoctor.observe.statistics import ActivationRows
 from dnndoctor.observe.transforms import readable
 from dnndoctor.observe.window import Windows
@@ -364,7 +364,7 @@ class Watch:
         """An optimizer is about to step."""
         facts = self.facts_of(optimizer)
         if facts.step_location is None:
-            facts.step_location = caller()
+            facts.step_location, facts.variable = caller(), name_here(optimizer)
         if not self.forward.parameter_names:
             self._name_parameters()
         parameters = facts.parameters()
