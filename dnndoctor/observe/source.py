@@ -55,6 +55,17 @@ def caller(inside: object | None = None) -> Location | None:
     return None
 
 
+def callers() -> list[Location]:
+    """The lines of the user's that led here, innermost first."""
+    found = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if is_user_file(frame.f_code.co_filename):
+            found.append(_position(frame.f_code, frame.f_lasti, frame.f_lineno))
+        frame = frame.f_back
+    return found
+
+
 def caller_of(frame: FrameType) -> Location | None:
     """The innermost line of the user's that led to this running call."""
     outer = frame.f_back

@@ -82,6 +82,7 @@ def _clearing_row(watch: Watch, facts: OptimizerFacts) -> dict[str, Any]:
             "variable": facts.variable,
             "backward_location": watch.backward_location,
             "zero_location": watch.zero_location,
+            "callers": watch.backward_callers,
         },
     }
 

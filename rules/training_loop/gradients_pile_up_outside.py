@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Rewrite, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import PiledGradient, PiledGradients
 from dnndoctor.rule import rule
@@ -43,6 +44,7 @@ def gradients_pile_up_outside(piled: PiledGradients, *, growth: float = 2.0, few
                     "call it without gradients",
                     f"No backward pass then goes through its {each.parameters} parameters.",
                     "with torch.no_grad():\n    target = target_network(x)",
+                    (Rewrite("{it}.detach()", at=each.call, safety=Safety.SAFE),) if each.call is not None else (),
                 ),
             )
 
