@@ -158,6 +158,13 @@ class MoveStatement(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class MoveBehind(Change):
+    """The statement at the location is moved behind the last one of its block that binds ``name``, further down."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class FirstOf(Change):
     """Whichever of the ``options`` the source allows first, each of them changes that are made together."""
 
