@@ -95,7 +95,8 @@ class Rename(Change):
 class Rewrite(Change):
     """The expression, or one ``argument`` of it, becomes ``template``.
 
-    An argument that the template does not mention must be named in ``dropping``, or nothing can be done.
+    An argument that the template does not mention must be named in ``dropping``, or nothing can be done; one given by
+    its place is named by its number there ("1").
     """
 
     template: str
@@ -105,9 +106,10 @@ class Rewrite(Change):
 
 @dataclass(frozen=True, slots=True)
 class InsertItem(Change):
-    """An item before the one at the location, in the list or call that holds both."""
+    """An item (a template) before or after the one at the location, in the list or call that holds both."""
 
     code: str
+    after: bool = False
 
 
 @dataclass(frozen=True, slots=True)

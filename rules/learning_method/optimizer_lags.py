@@ -23,7 +23,7 @@ CODE = {
 }
 
 
-OWN_SETTINGS = tuple("lr momentum dampening nesterov betas eps rho alpha centered amsgrad lr_decay lambd".split())
+OWN_SETTINGS = tuple("1 lr momentum dampening nesterov betas eps rho alpha centered amsgrad lr_decay lambd".split())
 OWN_MEANING = ("adadelta", "adafactor", "rprop", "prodigy", "dadapt")  # whose rate is a factor and no step size
 
 

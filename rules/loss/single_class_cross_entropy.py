@@ -79,7 +79,7 @@ def _other_activation(each: LossInput, use: SoftmaxUse) -> tuple[Change, ...]:
     if use.location is None or use.function != "softmax":
         return ()
     if each.function == "binary_cross_entropy":
-        call = Rewrite("torch.sigmoid({0})", at=use.location, of=("softmax",), method=True, dropping=("dim",))
-        layer = Rewrite("torch.nn.Sigmoid()", at=use.location, of=("Softmax",), dropping=("dim",))
+        call = Rewrite("torch.sigmoid({0})", at=use.location, of=("softmax",), method=True, dropping=("dim", "1"))
+        layer = Rewrite("torch.nn.Sigmoid()", at=use.location, of=("Softmax",), dropping=("dim", "0"))
         return (FirstOf(((call,), (layer,)), at=use.location),)
     return (Unwrap(at=use.location, of=CALLED["softmax"], method=True),) if each.function in DISTANCES else ()
