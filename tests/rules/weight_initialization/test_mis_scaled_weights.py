@@ -34,7 +34,7 @@ def test_standard_normal_weights(net: Net) -> None:
 def test_the_fix_has_the_layers_own_name_and_activation(net: Net) -> None:
     [found] = mis_scaled_weights.evaluate(net([1.0, 0.177], [11.0, 11.0])).findings
     assert found.fix is not None
-    assert "kaiming_normal_(model.fc0.weight, nonlinearity='relu')" in str(found.fix.code)
+    assert 'kaiming_normal_(model.fc0.weight, nonlinearity="relu")' in str(found.fix.code)
     tanh = net([1.0, 0.125], [8.0, 1.0], layer={"activation": "tanh"}) | saturated(0.74)
     assert "xavier_uniform_(model.fc0.weight)" in str(mis_scaled_weights.evaluate(tanh).findings[0].fix)
 
