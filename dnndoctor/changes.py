@@ -5,8 +5,8 @@ source there allows it, and which characters it replaces, is found out later, wh
 
 A location means the innermost call, operation or subscript that starts there and fits ``of``; where none does, the
 assignment or statement. The sides of ``a + b`` and ``a += b`` are its arguments 0 and 1, and so are value and index of
-``a[b]``; ``of`` names these by their sign: "+", "-", "/", "[]". ``f(a)(b)``, the call of what a call gives, is "f()".
-A location where an argument starts means that argument, to ``SetArgument``.
+``a[b]``; ``of`` names these by their sign: "+", "-", "/", "[]"; ``-a`` is "neg"; ``f(a)(b)``, the call of what a call
+gives, is "f()". A location where an argument starts means that argument, to ``SetArgument``.
 
 Templates are source with {0}, {1}: the arguments as they stand, {it}: the whole, {callee}: what is called. Names of
 torch are written in full (``torch.nn.functional.relu``), and become what the file calls them.

@@ -8,6 +8,14 @@ from dnndoctor.measurements import Fed
 
 # What is called, as a function or as a layer, for the operation that a recording names.
 CALLED: Mapping[str, tuple[str, ...]] = {
+    "relu": ("relu", "ReLU"),
+    "relu6": ("relu6", "ReLU6"),
+    "softplus": ("softplus", "Softplus"),
+    "elu": ("elu", "ELU"),
+    "tanh": ("tanh", "Tanh"),
+    "hardtanh": ("hardtanh", "Hardtanh"),
+    "softsign": ("softsign", "Softsign"),
+    "logsigmoid": ("logsigmoid", "LogSigmoid"),
     "softmax": ("softmax", "Softmax"),
     "log_softmax": ("log_softmax", "LogSoftmax"),
     "sigmoid": ("sigmoid", "Sigmoid", "expit"),

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 
-from dnndoctor.changes import InsertAfter, Loop, MoveStatement, RemoveArgument, SetArgument
+from dnndoctor.changes import Change, FirstOf, InsertAfter, Loop, MoveStatement, RemoveArgument, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotExamined, Severity
 from dnndoctor.measurements import Clearings, Groups, Plan, Schedule, Schedules
 from dnndoctor.rule import rule
@@ -118,11 +118,7 @@ def _order(each: Schedule, clearings: Clearings | None) -> Finding | None:
 def _overrun(each: Schedule, plan: Plan | None) -> Finding | None:
     if each.fails_after is None or each.planned is None or (plan is not None and plan.ends_early):
         return None
-    changes = (
-        SetArgument("total_steps", str(each.planned), position=2, of=(each.name,)),
-        RemoveArgument("epochs", position=3, of=(each.name,)),
-        RemoveArgument("steps_per_epoch", position=4, of=(each.name,)),
-    )
+    changes = _as_long_as(each.planned, each.name, each.location)
     fix = Fix("give it the number of calls", "The run gets to its end.", f"total_steps={each.planned}", changes)
     message = f"{each.name} raises at call {each.fails_after + 1} of {each.planned} that the run makes"
     return _told(each, message, fix, Evidence("calls that it bears", each.fails_after, each.planned), at_build=True)
@@ -154,12 +150,12 @@ def _pace(
         built_for_steps = moved(each.rates_per_step) >= sound and alive_until(each.rates_per_step, 0.01) >= sound
         if not (idle and built_for_steps):
             return None
-        here, at = each.call_location, _step_of(each, clearings)
+        at = _step_of(each, clearings)
         fix = Fix(
             "call it once per step",
             "The rate then goes through its whole schedule.",
             f"{name}.step()  # per batch",
-            (MoveStatement(at, after=True, at=here),) if at is not None and here is not None else (),
+            _per_step(each, at),
         )
         message = (
             f"{each.name}, counted in steps, is called per epoch, {each.planned} times: the rate goes from "
@@ -203,3 +199,21 @@ def _half_waves(each: Schedule, plan: Plan | None, beyond: float, cycles: float)
         "as it ends"
     )
     return _told(each, message, fix, Evidence("T_max", span, each.planned), at_build=True)
+
+
+def _per_step(each: Schedule, at: Location | None) -> tuple[Change, ...]:
+    """The call goes behind the step; where another function steps, the schedule is made as long as it is called."""
+    here = each.call_location
+    moved = (MoveStatement(at, after=True, at=here),) if at is not None and here is not None else ()
+    shorter = _as_long_as(each.planned, each.name, each.location) if each.name == "OneCycleLR" and each.planned else ()
+    options = tuple(option for option in (moved, shorter) if option)
+    return (FirstOf(options, at=here or each.location),) if options else ()
+
+
+def _as_long_as(calls: int, name: str, at: Location | None) -> tuple[Change, ...]:
+    of = (name,)
+    return (
+        SetArgument("total_steps", str(calls), position=2, at=at, of=of),
+        RemoveArgument("epochs", position=3, at=at, of=of),
+        RemoveArgument("steps_per_epoch", position=4, at=at, of=of),
+    )
