@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from dnndoctor.changes import Change, InsertBefore, Rewrite, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, Location, Severity
-from dnndoctor.measurements import Construction, Optimizer, Optimizers, Parameter, Run, TrainingLoop, Weights
+from dnndoctor.measurements import Construction, Groups, Optimizer, Optimizers, Parameter, Run, TrainingLoop, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_method.places import branch, given_to, owners
 from dnndoctor.rules.naming import listed
@@ -25,6 +25,7 @@ def parameters_not_optimised(
     construction: Construction | None,
     run: Run | None,
     loop: TrainingLoop | None = None,
+    groups: Groups | None = None,
     *,
     tolerated: int = 0,
     patience: int = 30,
@@ -76,7 +77,7 @@ def parameters_not_optimised(
             evidence=(Evidence("parameters in no optimizer", len(group), 0), Evidence("entries", entries, 0)),
             fix=_freeze(held, modules)
             if loaded
-            else _include(held, modules, entries, _handed_over(held, group, weights, loop)),
+            else _include(held, modules, entries, _handed_over(held, group, weights, loop, groups)),
             severity=Severity.INFO if loaded else Severity.ERROR,
         )
 
@@ -140,12 +141,13 @@ def _include(held: _Held, modules: list[str], entries: int, changes: tuple[Chang
 
 
 def _handed_over(
-    held: _Held, group: list[Parameter], weights: Weights, loop: TrainingLoop | None
+    held: _Held, group: list[Parameter], weights: Weights, loop: TrainingLoop | None, groups: Groups | None
 ) -> tuple[Change, ...]:
     """The models that were left out, beside what the optimizer trains or in the place of what it holds in vain."""
     models = owners([each.name for each in group], loop)
     mine = [each for each in weights.parameters if each.optimizer == held.index]
-    mine = mine if any(each.received_gradient for each in mine) else []
+    twice = _held_by_others(held, groups)
+    mine = [each for each in mine if each.name not in twice] if any(each.received_gradient for each in mine) else []
     others = [each.name for each in weights.parameters if each.optimizer not in (None, held.index)]
     if not models or held.location is None or any(each in models for each in owners(others, loop)):
         return ()  # of a model that two optimizers share it is not known which of them is meant to have the rest
@@ -157,3 +159,9 @@ def _handed_over(
     parts = [f'{{"params": {each}}}' if several else f"*{each}" for each in calls]
     code = f"[{', '.join(['*{it}', *parts] if beside else parts)}]"
     return (Rewrite(code, argument=0, at=held.location, of=of, safety=Safety.SAFE),)
+
+
+def _held_by_others(held: _Held, groups: Groups | None) -> set[str]:
+    """What another optimizer holds as well: a copied line."""
+    others = [each for i, each in enumerate(groups.optimizers) if i != held.index] if groups is not None else []
+    return {name for each in others for group in each.groups for name in group.names}

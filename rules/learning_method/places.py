@@ -14,11 +14,15 @@ def branch(module: str) -> str:
 
 def owners(parameters: Iterable[str], loop: TrainingLoop | None) -> tuple[FoundModel, ...]:
     """The models that hold these parameters; none where one of them has no name in the script."""
-    names = list(parameters)
     models = [each for each in loop.models if not each.tensors] if loop is not None else []
-    found = [each for each in models if any(_inside(name, each.prefix) for name in names)]
-    known = all(any(_inside(name, each.prefix) for each in found) for name in names)
-    return tuple(found) if known and all(each.name != each.class_name for each in found) else ()
+    found: list[FoundModel] = []
+    for name in parameters:
+        holders = [each for each in models if _inside(name, each.prefix)]
+        if not holders:
+            return ()
+        nearest = max(holders, key=lambda each: len(each.prefix))  # one that was alone once has no prefix
+        found += [nearest] if nearest not in found else []
+    return tuple(found) if all(each.name != each.class_name for each in found) else ()
 
 
 def given_to(at: Location, optimizer: str, model: FoundModel) -> tuple[Change, ...]:
