@@ -145,6 +145,17 @@ class Enclose(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class Hoist(Change):
+    """The call that builds a layer in a method goes to the end of the class's ``__init__``, as an attribute named after
+    the variable that it was given to, else ``name``. ``arguments``: source for them there, where the call's own are
+    not all known in ``__init__``.
+    """
+
+    name: str
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveStatement(Change):
     """The statement goes; a block that it leaves empty gets ``pass``."""
 

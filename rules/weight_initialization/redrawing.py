@@ -1,12 +1,11 @@
 """Changes of how a weight is drawn."""
 
 from collections.abc import Iterable
-from math import sqrt
 
 from dnndoctor.changes import Change, InsertBefore, Rewrite
 from dnndoctor.measurements import Layer, Optimizers, Parameter
 from dnndoctor.rules.naming import attribute
-from dnndoctor.rules.weight_initialization.scale import RECTIFIERS, target_std
+from dnndoctor.rules.weight_initialization.scale import RECTIFIERS
 
 MOST_LINES = 8  # of new code; more layers want a loop, which is for a person to write
 SETTINGS = tuple("1 2 3 val mean std a b gain mode nonlinearity generator".split())
@@ -18,9 +17,8 @@ def call_for(layer: Layer, weight: str) -> str:
         return f"torch.nn.init.xavier_uniform_({weight})"
     if layer.activation == "sigmoid":
         return f"torch.nn.init.xavier_uniform_({weight}, gain=4)"
-    if layer.activation in RECTIFIERS:
-        return f'torch.nn.init.kaiming_normal_({weight}, nonlinearity="relu")'
-    return f"torch.nn.init.normal_({weight}, std={target_std(layer):.3g})"
+    kind = "relu" if layer.activation in RECTIFIERS else "linear"
+    return f'torch.nn.init.kaiming_normal_({weight}, nonlinearity="{kind}")'
 
 
 def redrawn(layers: Iterable[tuple[Layer, Parameter]], optimizers: Optimizers | None) -> tuple[Change, ...]:
@@ -28,9 +26,9 @@ def redrawn(layers: Iterable[tuple[Layer, Parameter]], optimizers: Optimizers | 
     pairs = list(layers)
     layer, weight = pairs[0]
     if weight.initialized_at is not None and all(p.initialized_at == weight.initialized_at for _, p in pairs):
-        # A vector has no fan-in; what is drawn small enough for the matrix does it no harm.
-        spread = sqrt(2 / max(layer.fan_in, 1)) if layer.activation in RECTIFIERS else target_std(layer)
-        code = f"torch.nn.init.normal_({{0}}, std={spread:.3g})" if weight.with_vectors else call_for(layer, "{0}")
+        # A vector has no fan-in, and stays as it was. The line draws other layers too, which fans tell apart.
+        code = call_for(layer, "{0}")
+        code = f"{code} if {{0}}.dim() > 1 else {{it}}" if weight.with_vectors else code
         return (Rewrite(code, at=weight.initialized_at, dropping=SETTINGS),)
     main = optimizers.main if optimizers is not None and optimizers.all else None
     if main is None or main.location is None or main.name == "updates by hand" or len(pairs) > MOST_LINES:
