@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Rewrite
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Activation, Activations, ActivationStatistics, Layers, Run, Weights
 from dnndoctor.rule import State
 from dnndoctor.rules.weight_initialization.mis_scaled_weights import mis_scaled_weights
+from tests.rules.said import only
 
 Net = Callable[..., dict[type, Any]]
 DEFAULT = 1 / (3 * 64) ** 0.5
@@ -186,3 +188,10 @@ def test_a_norm_behind_the_next_layer_takes_the_scale_out(
     second = layer("fc1", normalized=True, unit_std=signal)
     measured[Layers] = Layers("Net", (first, second, measured[Layers].layers[2]))
     assert state(measured) is expected
+
+
+def test_one_line_draws_all_of_them(net: Net) -> None:
+    there = Location("train.py", 30, 9)
+    change = only(mis_scaled_weights.evaluate(net([1.0] * 3, [8.0, 37.0, 210.0], weight={"initialized_at": there})))
+    assert isinstance(change, Rewrite)
+    assert change.at == there
