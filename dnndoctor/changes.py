@@ -5,7 +5,8 @@ source there allows it, and which characters it replaces, is found out later, wh
 
 A location means the innermost call, operation or subscript that starts there and fits ``of``; where none does, the
 assignment or statement. The sides of ``a + b`` and ``a += b`` are its arguments 0 and 1, and so are value and index of
-``a[b]``.
+``a[b]``; ``of`` names these by their sign: "+", "-", "/", "[]"; ``-a`` is "neg"; ``f(a)(b)``, the call of what a call
+gives, is "f()". A location where an argument starts means that argument, to ``SetArgument``.
 
 Templates are source with {0}, {1}: the arguments as they stand, {it}: the whole, {callee}: what is called. Names of
 torch are written in full (``torch.nn.functional.relu``), and become what the file calls them.
@@ -94,7 +95,8 @@ class Rename(Change):
 class Rewrite(Change):
     """The expression, or one ``argument`` of it, becomes ``template``.
 
-    An argument that the template does not mention must be named in ``dropping``, or nothing can be done.
+    An argument that the template does not mention must be named in ``dropping``, or nothing can be done; one given by
+    its place is named by its number there ("1").
     """
 
     template: str
@@ -104,9 +106,10 @@ class Rewrite(Change):
 
 @dataclass(frozen=True, slots=True)
 class InsertItem(Change):
-    """An item before the one at the location, in the list or call that holds both."""
+    """An item (a template) before or after the one at the location, in the list or call that holds both."""
 
     code: str
+    after: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,17 @@ class Enclose(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class Hoist(Change):
+    """The call that builds a layer in a method goes to the end of the class's ``__init__``, as an attribute named after
+    the variable that it was given to, else ``name``. ``arguments``: source for them there, where the call's own are
+    not all known in ``__init__``.
+    """
+
+    name: str
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveStatement(Change):
     """The statement goes; a block that it leaves empty gets ``pass``."""
 
@@ -154,6 +168,13 @@ class MoveStatement(Change):
     to: Location
     after: bool = False
     loop: Loop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveBehind(Change):
+    """The statement at the location is moved behind the last one of its block that binds ``name``, further down."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

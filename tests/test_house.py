@@ -102,8 +102,14 @@ def test_directions(name: str, path: Path) -> None:
         assert not any(under(each, "torch") for each in used), "only the rooms that hold the subject import torch"
     ours = {each for each in used if under(each, "dnndoctor")}
     if under(name, "dnndoctor.rules"):
-        allowed = ("dnndoctor.measurements", "dnndoctor.findings", "dnndoctor.rule", "dnndoctor.rules")
-        assert all(under(each, *allowed) for each in ours), "rules import measurements, findings and rule only"
+        allowed = (
+            "dnndoctor.measurements",
+            "dnndoctor.findings",
+            "dnndoctor.changes",
+            "dnndoctor.rule",
+            "dnndoctor.rules",
+        )
+        assert all(under(each, *allowed) for each in ours), "rules import measurements, findings, changes and rule only"
     if under(name, "dnndoctor.reports"):
         left = ("dnndoctor.rules", "dnndoctor.subject", "dnndoctor.observe", "dnndoctor.probes", "dnndoctor.recording")
         assert not any(under(each, *left) for each in ours), "reports know the diagnosis only"

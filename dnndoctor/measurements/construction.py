@@ -32,6 +32,7 @@ class BuiltInForward:
     ``layer`` is the layer's class, ``holder`` the path or class of the module whose forward it is, ``parameters`` the
     number of its trainable entries and ``kinds`` the classes that have them. ``steps`` is the number of watched steps
     in which it was built, ``times`` how often in all; ``parts`` the lines that build it and what is in it.
+    ``arguments``: source of those that it was built with, "" where they are not plain.
     """
 
     layer: str
@@ -42,6 +43,7 @@ class BuiltInForward:
     steps: int
     times: int
     parts: tuple[Location, ...] = ()
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ class Clearing:
     ``intervals``: steps of it that had a backward between them; ``uncleared``: those in which no backward
     found its gradients cleared; ``empty``: steps at which all its gradients were None or zero although a
     backward had run since the last step and had left some other than zero. ``backwards``: passes per step
-    (median). ``zero_location``: the ``zero_grad`` call.
+    (median). ``zero_location``: the ``zero_grad`` call. ``variable``: what the line that steps it calls it, "" where
+    that is no name. ``callers``: the lines that were running as the first backward pass was called, innermost first.
     """
 
     optimizer: str
@@ -89,6 +90,8 @@ class Clearing:
     step_location: Location | None = None
     backward_location: Location | None = None
     zero_location: Location | None = None
+    variable: str = ""
+    callers: tuple[Location, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +99,9 @@ class Clearings:
     """One record per optimizer."""
 
     optimizers: tuple[Clearing, ...]
+
+    @property
+    def training(self) -> tuple[Location, ...]:
+        """Lines that a statement or loop must not hold if it is no part of training: callers, backward and step."""
+        places = [at for each in self.optimizers for at in (*each.callers, each.backward_location, each.step_location)]
+        return tuple(dict.fromkeys(at for at in places if at is not None))

@@ -98,12 +98,16 @@ class LossInput:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A prediction less a target, squared or made absolute and summed up by hand, that broadcast to ``result``."""
+    """A prediction less a target, squared or made absolute and summed up by hand, that broadcast to ``result``.
+
+    ``side`` of the difference that the prediction stands on: 0 or 1.
+    """
 
     location: Location | None
     prediction_shape: tuple[int, ...]
     target_shape: tuple[int, ...]
     result: tuple[int, ...]
+    side: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,15 @@ from dnndoctor.findings import Location
 @dataclass(frozen=True, slots=True)
 class Fed:
     """An operation on the way into the loss: ``name`` ("softmax", "sigmoid", "log_softmax", "log", "clamp",
-    "linear", ...), and its place; shape-only operations (view, squeeze, transpose, ...) are left out."""
+    "linear", ...), and its place; shape-only operations (view, squeeze, transpose, ...) are left out.
+
+    ``in_model``: a module's forward calls it, and not the training loop.
+    """
 
     name: str
     location: Location | None
     module: str = ""
+    in_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)

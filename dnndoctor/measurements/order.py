@@ -24,7 +24,8 @@ class KeptGraphs:
     of earlier steps that the graph goes back to.
 
     ``sums``: those on which no backward pass was called. ``carried``: the call of the model that is given a tensor of
-    an earlier step with its graph; ``location``: the backward pass.
+    an earlier step with its graph, ``argument`` its position there, None where it is not known, ``form`` what it is:
+    "tensor", "tuple" of tensors, or "other"; ``location``: the backward pass.
     """
 
     step: NDArray[np.int64]
@@ -33,6 +34,8 @@ class KeptGraphs:
     sums: tuple[KeptSum, ...] = ()
     carried: Location | None = None
     location: Location | None = None
+    argument: int | None = None
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)

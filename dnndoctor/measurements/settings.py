@@ -28,7 +28,7 @@ class RecurrentSetting:
 
     ``still`` names the direction, "forward" or "reverse", of the last stacked layer whose recurrent weights got exactly
     no gradient in ``steps`` steps while those of the other direction did; None if both or neither did. ``read_at`` is
-    the line that takes something out of its output.
+    the line that takes something out of its output. ``hidden_size``: of one direction, 0 where it is not known.
     """
 
     name: str
@@ -40,6 +40,8 @@ class RecurrentSetting:
     still: str | None = None
     steps: int = 0
     read_at: Location | None = None
+    batch_first: bool = False
+    hidden_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ class Parameter:
     gradient, None if that was not seen; ``stepped_next_at``: where that one was built.
     ``sparse``: row-sparse gradients (embedding rows). ``drawn``: its statistics before the first step were taken.
     ``zero_gradient``: gradients of exactly zero were all that reached it.
-    ``idle_optimizer_at``: where an optimizer was built that holds it and made no step.
+    ``idle_optimizer_at``: where an optimizer was built that holds it and made no step. ``initialized_at``: the line of
+    the user's that gave it its values by a function of ``torch.nn.init``, None where none did; ``with_vectors``: that
+    line does so for biases and the like, too.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Parameter:
     drawn: bool = True
     idle_optimizer_at: Location | None = None
     zero_gradient: bool = False
+    initialized_at: Location | None = None
+    with_vectors: bool = False
 
     @property
     def size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ class BuiltInForward(Window):
                 "entries": entries,
                 "kinds": sorted({type(each).__name__ for each in module.modules() if _has_own(each)}),
                 "parts": [built for each in module.modules() if (built := self.watch.modules.location(each))],
+                "arguments": _arguments(module),
                 "built": 0,
                 "steps": [],
             },
@@ -68,3 +70,26 @@ class BuiltInForward(Window):
 
 def _has_own(module: nn.Module) -> bool:
     return any(True for _ in module.parameters(recurse=False))
+
+
+def _arguments(module: nn.Module) -> str:
+    """How a layer of the library's own is built, with what is not its default; "" where that is not plain."""
+    if not type(module).__module__.startswith("torch.nn.modules") or any(True for _ in module.children()):
+        return ""
+    given = []
+    for name, parameter in inspect.signature(type(module)).parameters.items():
+        value = _plain(getattr(module, name, None))
+        value = value is not None if name == "bias" else value
+        if parameter.default is inspect.Parameter.empty:
+            if not isinstance(value, (int, float, tuple)):
+                return ""
+            given.append(repr(value))
+        elif value is not None and value != parameter.default and isinstance(value, (int, float, str)):
+            given.append(f"{name}={value!r}")
+    return ", ".join(given)
+
+
+def _plain(value: Any) -> Any:
+    """One number for several equal ones."""
+    alike = isinstance(value, tuple) and len(value) > 0 and all(each == value[0] for each in value)
+    return value[0] if alike else value

@@ -41,6 +41,7 @@ class KeptGraphs(Window):
         self._walked: list[list[int]] = []
         self._backward: Location | None = None
         self._carried: Location | None = None
+        self._carried_as: tuple[int, str] | None = None
         self._sums: dict[int, tuple[ref[torch.Tensor], int]] = {}
         self._chains: dict[Location, set[int]] = {}
         self._summed_back: set[Location] = set()
@@ -50,10 +51,16 @@ class KeptGraphs(Window):
         """Look for a state that was made in an earlier step, and still has its graph."""
         if self._carried is not None or len(self.watch.stack) != 1 or not self._marks or not torch.is_grad_enabled():
             return
-        for each in flat_tensors((args, kwargs)):
-            number = _number(each)
-            if number is not None and number <= self._marks[-1]:
-                self._carried = caller()
+        if self._old((args, kwargs)):
+            self._carried = caller()
+            old = [(position, each) for position, each in enumerate(args) if self._old(each)]
+            if len(old) == 1 and not self._old(kwargs):
+                self._carried_as = (old[0][0], _form(old[0][1]))
+
+    def _old(self, given: Any) -> bool:
+        """Whether anything in it was made in an earlier step."""
+        numbers = [_number(each) for each in flat_tensors(given)]
+        return any(number is not None and number <= self._marks[-1] for number in numbers)
 
     def function(self, func: Callable[..., Any], args: tuple[Any, ...], _kwargs: dict[str, Any], result: Any) -> None:
         """A sum: perhaps one that goes on from an earlier step's."""
@@ -103,7 +110,21 @@ class KeptGraphs(Window):
             for place, steps in self._chains.items()
             if place not in self._summed_back
         ]
-        return {"walked": self._walked, "sums": sums, "carried": self._carried, "backward": self._backward}
+        return {
+            "walked": self._walked,
+            "sums": sums,
+            "carried": self._carried,
+            "carried_as": self._carried_as,
+            "backward": self._backward,
+        }
+
+
+def _form(state: Any) -> str:
+    """ "tensor", "tuple" of tensors, or "other"."""
+    if isinstance(state, torch.Tensor):
+        return "tensor"
+    plain = isinstance(state, tuple) and all(isinstance(each, torch.Tensor) for each in state)
+    return "tuple" if plain else "other"
 
 
 def _number(tensor: Any) -> int | None:

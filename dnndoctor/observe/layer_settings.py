@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST_LAYERS = 500
 _KINDS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.RNNBase, _DropoutNd)
-_SETTINGS = ("eps", "momentum", "affine", "p", "inplace", "num_layers", "dropout", "bidirectional", "batch_first")
+_SETTINGS = tuple("eps momentum affine p inplace num_layers hidden_size dropout bidirectional batch_first".split())
 
 
 class LayerSettings(Window):

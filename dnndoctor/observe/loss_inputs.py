@@ -176,6 +176,7 @@ class LossInputs(Window):
                     "location": each.location,
                     "shapes": [list(each.prediction_shape), list(each.target_shape)],
                     "result": list(each.result),
+                    "side": each.side,
                 }
                 for each in self._broadcast.values()
             ],

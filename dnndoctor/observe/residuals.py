@@ -32,6 +32,7 @@ class Residual:
     target_is_input: bool
     from_integers: bool
     function: str = ""
+    side: int = 0  # of the difference that the prediction stands on
 
     @property
     def broadcast(self) -> bool:
@@ -69,7 +70,8 @@ class Residuals:
         if shapes[0] != shapes[1] and prediction.dim() == target.dim():
             return
         pair, is_input, integers = self._take(prediction, target) if shapes[0] == shapes[1] else (None, False, False)
-        found = Residual(caller(), *shapes, tuple(result.shape), pair, is_input, integers)
+        side = 0 if prediction is one else 1
+        found = Residual(caller(), *shapes, tuple(result.shape), pair, is_input, integers, side=side)
         self._followed[id(result)] = (ref(result), found)
 
     def follow(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: torch.Tensor) -> None:

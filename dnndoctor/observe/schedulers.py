@@ -15,7 +15,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.plan import Plan, planned
 from dnndoctor.observe.reading import LoopAround, calls, calls_on, held_by_user, loops_running
-from dnndoctor.observe.source import caller, variable_names
+from dnndoctor.observe.source import caller, name_here, variable_names
 from dnndoctor.observe.window import Border, Window
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ class Schedulers(Window):
             return
         for facts in self.all:
             facts.replaced = facts.replaced or self._replaced(facts, optimizer)
+            facts.name = facts.name or name_here(facts.scheduler) or None
             if facts.call_location is None:
                 found = next(calls_on("step", lambda each, of=facts.scheduler: each is of), None)  # type: ignore[misc]
                 if found is not None:

@@ -55,6 +55,17 @@ def caller(inside: object | None = None) -> Location | None:
     return None
 
 
+def callers() -> list[Location]:
+    """The lines of the user's that led here, innermost first."""
+    found = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if is_user_file(frame.f_code.co_filename):
+            found.append(_position(frame.f_code, frame.f_lasti, frame.f_lineno))
+        frame = frame.f_back
+    return found
+
+
 def caller_of(frame: FrameType) -> Location | None:
     """The innermost line of the user's that led to this running call."""
     outer = frame.f_back
@@ -88,6 +99,19 @@ def relative(filename: str) -> str:
 def absolute(file: str) -> str:
     """The path of a file that ``relative`` named."""
     return os.path.join(_start(), file)
+
+
+def name_here(value: object) -> str:
+    """What the innermost line of the user's calls it: a variable, or an attribute of ``self``; "" if nothing."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_user_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    owner = getattr(frame.f_locals.get("self"), "__dict__", {})
+    names = [name for scope in (frame.f_locals, frame.f_globals) for name, held in scope.items() if held is value]
+    names += [f"self.{name}" for name, held in owner.items() if held is value]
+    return names[0] if names else ""
 
 
 def variable_names(values: dict[int, object]) -> dict[int, str]:

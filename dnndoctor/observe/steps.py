@@ -42,6 +42,7 @@ class OptimizerFacts:
     last_rate: float = 0.0
     scheduler: str | None = None
     step_location: Location | None = None
+    variable: str = ""  # that holds it where it steps
     rebuilt: bool = False  # another object of the same kind over the same parameters went on
     evaluations: int = 1  # of the closure, at most, in one step
     built_at_step: int = 0

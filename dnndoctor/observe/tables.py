@@ -79,8 +79,10 @@ def _clearing_row(watch: Watch, facts: OptimizerFacts) -> dict[str, Any]:
             "empty": facts.empty,
             "backwards": round(facts.backwards_total / max(facts.steps, 1)),
             "step_location": facts.step_location,
+            "variable": facts.variable,
             "backward_location": watch.backward_location,
             "zero_location": watch.zero_location,
+            "callers": watch.backward_callers,
         },
     }
 

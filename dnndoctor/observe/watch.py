@@ -27,7 +27,7 @@ from dnndoctor.observe.loaders import LoaderFacts, Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
 from dnndoctor.observe.signs import Signs
-from dnndoctor.observe.source import caller, variable_names
+from dnndoctor.observe.source import caller, callers, name_here, variable_names
 from dnndoctor.observe.statistics import ActivationRows
 from dnndoctor.observe.transforms import readable
 from dnndoctor.observe.window import Windows
@@ -84,6 +84,7 @@ class Watch:
         self.batch_sizes: list[int] = []
         self.backward_roots: set[int] = set()
         self.backward_location: Location | None = None
+        self.backward_callers: list[Location] = []
         self.backward_seen = False
         self.backwards = 0
         self.zero_location: Location | None = None
@@ -302,7 +303,8 @@ class Watch:
             return
         self.backward_seen = True
         if self.backward_location is None:
-            self.backward_location = caller()
+            self.backward_callers = callers()
+            self.backward_location = next(iter(self.backward_callers), None)
         for tensor in tensors:
             maker = self.forward.maker(tensor)
             if maker is not None:
@@ -364,7 +366,7 @@ class Watch:
         """An optimizer is about to step."""
         facts = self.facts_of(optimizer)
         if facts.step_location is None:
-            facts.step_location = caller()
+            facts.step_location, facts.variable = caller(), name_here(optimizer)
         if not self.forward.parameter_names:
             self._name_parameters()
         parameters = facts.parameters()

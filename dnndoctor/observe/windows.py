@@ -17,6 +17,7 @@ from dnndoctor.observe.functional_dropout import FunctionalDropout
 from dnndoctor.observe.groups import Groups
 from dnndoctor.observe.habits import Habits
 from dnndoctor.observe.half_precision import HalfPrecision
+from dnndoctor.observe.initializers import Initializers
 from dnndoctor.observe.kept_graphs import KeptGraphs
 from dnndoctor.observe.layer_settings import LayerSettings
 from dnndoctor.observe.layer_templates import LayerTemplates
@@ -54,6 +55,8 @@ WINDOWS: tuple[type[Window], ...] = (
     Groups,
     Habits,
     HalfPrecision,
+    FunctionalDropout,
+    Initializers,
     KeptGraphs,
     LayerSettings,
     LooseTensors,

@@ -28,6 +28,7 @@ def construction(rows: Rows) -> m.Construction | Missing:
                 steps=len(each["steps"]),
                 times=each["built"],
                 parts=tuple(Location(*part) for part in each["parts"]),
+                arguments=each.get("arguments", ""),
             )
             for each in lines
         ),

@@ -163,6 +163,7 @@ def clearings(rows: Rows) -> m.Clearings | Missing:
         facts = dict(row["facts"])
         for key in ("step_location", "backward_location", "zero_location"):
             facts[key] = place(facts[key])
+        facts["callers"] = tuple(at for each in facts.get("callers", ()) if (at := place(each)) is not None)
         found.append(m.Clearing(location=row["location"], **facts))
     return m.Clearings(tuple(found)) if found else Missing("no optimizer made a step")
 

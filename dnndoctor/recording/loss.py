@@ -69,8 +69,14 @@ def _loss(graph: Graph, node: Node, value: float, targets: dict[str, Row], count
     )
 
 
+def fed(node: Node) -> m.Fed:
+    """An operation on the way into a loss."""
+    row = node.row
+    return m.Fed(node.name, row["location"], row["module"], bool(row["module_class"]))
+
+
 def _chain(graph: Graph, node: Node) -> tuple[m.Fed, ...]:
-    return tuple(m.Fed(n.name, n.row["location"], n.row["module"]) for n in graph.before(node))
+    return tuple(fed(n) for n in graph.before(node))
 
 
 def _added(graph: Graph, node: Node) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording.graph import Graph, Node
+from dnndoctor.recording.loss import fed
 from dnndoctor.recording.operations import LOSSES, SHAPE_ONLY
 from dnndoctor.recording.reader import Row, Rows, place
 
@@ -21,14 +22,16 @@ def loss_inputs(rows: Rows, graph: Graph) -> m.LossInputs | Missing:
     nodes = graph.losses()
     return m.LossInputs(
         tuple(_one(each, graph, nodes) for each in facts["losses"]),
-        tuple(
-            m.Difference(place(d["location"]), tuple(d["shapes"][0]), tuple(d["shapes"][1]), tuple(d["result"]))
-            for d in facts["differences"]
-        ),
+        tuple(_difference(each) for each in facts["differences"]),
         sizes[len(sizes) // 2] if sizes else 0,
         _summed(rows, graph),
         _likelihood(graph),
     )
+
+
+def _difference(facts: Row) -> m.Difference:
+    prediction, target, result = (tuple(each) for each in (*facts["shapes"], facts["result"]))
+    return m.Difference(place(facts["location"]), prediction, target, result, facts.get("side", 0))
 
 
 def _one(facts: Row, graph: Graph, nodes: list[Node]) -> m.LossInput:
@@ -47,7 +50,7 @@ def _one(facts: Row, graph: Graph, nodes: list[Node]) -> m.LossInput:
         return m.LossInput(**kept)
     kept |= _behind(graph, node)
     before = list(graph.before(node))
-    kept["chain"] = tuple(m.Fed(n.name, n.row["location"], n.row["module"]) for n in before)
+    kept["chain"] = tuple(fed(n) for n in before)
     kept["softmaxes"] = tuple(use for n in before if (use := _softmax(n)) is not None)
     return m.LossInput(**kept)
 

@@ -18,7 +18,8 @@ def kept_graphs(rows: Rows) -> m.KeptGraphs | Missing:
     sums = tuple(m.KeptSum(place(each["location"]), each["steps"]) for each in facts["sums"])
     step, nodes, back = table.T
     carried, location = place(facts["carried"]), place(facts["backward"])
-    return m.KeptGraphs(step, nodes, back, sums, carried, location)
+    argument, form = facts.get("carried_as") or (None, "")
+    return m.KeptGraphs(step, nodes, back, sums, carried, location, argument, form)
 
 
 def clip_order(rows: Rows) -> m.ClipOrder:

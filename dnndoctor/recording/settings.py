@@ -55,6 +55,8 @@ def _recurrent(
         layers=int(settings["num_layers"]),
         dropout=float(settings.get("dropout") or 0.0),
         bidirectional=bool(settings.get("bidirectional")),
+        batch_first=bool(settings.get("batch_first")),
+        hidden_size=int(settings.get("hidden_size") or 0),
         still=still[0] if both and len(still) == 1 else None,
         steps=min(counted, default=0),
         read_at=_read_at(graph, node) if node else None,

@@ -166,6 +166,7 @@ def _statistics(row: Row) -> m.ActivationStatistics:
 def weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
     """Every parameter."""
     found = []
+    lines = (rows.facts("window", "name", "initializers") or {}).get("parameters", {})
     for row in rows["parameter"]:
         facts = row["facts"]
         cut = None
@@ -179,6 +180,7 @@ def weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
             facts = {**facts, "used": True}
         for key in ("stepped_next_at", "idle_optimizer_at"):
             facts = {**facts, key: place(facts.get(key))}
+        line, with_vectors = lines.get(row["name"], (None, False))
         keep = {k: v for k, v in facts.items() if k in m.Parameter.__dataclass_fields__}
         found.append(
             m.Parameter(
@@ -196,6 +198,8 @@ def weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
                 cut_by=cut.name if cut else "no_grad" if blind else None,
                 cut_at=cut.row["location"] if cut else blind,
                 drawn="std" in facts,
+                initialized_at=place(line),
+                with_vectors=with_vectors,
                 **keep,
             )
         )

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, InsertItem, Rewrite
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, Severity
 from dnndoctor.measurements import LinearPair, Wiring
 from dnndoctor.rule import rule
@@ -64,6 +65,16 @@ def _finding(group: list[LinearPair], all_layers: int | None, certain: bool) -> 
             f"put an activation between {first.first} and {first.second}",
             f"The {first.inner} units between them then bend the signal instead of passing it on.",
             "x = torch.relu(x)  # or nn.ReLU() in the sequence, between the two",
+            _activation(group),
         ),
         severity=None if certain else Severity.INFO,
     )
+
+
+def _activation(group: list[LinearPair]) -> tuple[Change, ...]:
+    """Behind the first of the two: in the sequence that builds it, or around its call."""
+    if len(group) > 1 or group[0].location is None:
+        return ()
+    if group[0].first.rpartition(".")[2].isdigit():
+        return (InsertItem("torch.nn.ReLU()", after=True),)
+    return (Rewrite("torch.relu({it})"),)

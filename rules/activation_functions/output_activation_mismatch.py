@@ -5,6 +5,7 @@ from math import exp, inf, log
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Fed, LossInput, LossInputs
 from dnndoctor.rule import rule
+from dnndoctor.rules.edits import take_away
 from dnndoctor.rules.loss.feeding import UNCHANGED, fed_by
 
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -111,5 +112,6 @@ def _finding(each: LossInput, fed: Fed, why: str, value: float, expected: float)
             "Leave the last layer without an activation",
             f"{each.function} then gets numbers of any size.",
             f"return self.head(x)  # no {fed.name}",
+            take_away(fed),
         ),
     )

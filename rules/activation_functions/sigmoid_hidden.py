@@ -6,6 +6,7 @@ from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import Activation, Activations, Gradients, Layers
 from dnndoctor.rule import rule
 from dnndoctor.rules.activation_functions.watching import named, typical, worst_by_place
+from dnndoctor.rules.edits import exchange
 
 
 @rule("ACT102", Severity.INFO, practice="activation-functions")
@@ -60,9 +61,16 @@ def sigmoid_hidden(
                 "Replace the hidden sigmoid by ReLU or tanh",
                 "Up to four times the gradient passes each layer, and outputs are centred (tanh) or sparse (ReLU).",
                 "nn.ReLU()  # or torch.relu(x), in place of the sigmoid",
+                exchange("sigmoid", "relu", site.location) if _only_hidden(site, activations) else (),
             ),
             severity=Severity.WARNING if starved else None,
         )
+
+
+def _only_hidden(site: Activation, activations: Activations) -> bool:
+    """Whether the line makes no other sigmoids, as gates or outputs."""
+    roles = {each.role for each in activations.sites if each.location == site.location and each.function == "sigmoid"}
+    return site.location is not None and roles == {"hidden"}
 
 
 def _around(site: Activation, layers: Layers | None) -> Layers | None:

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
 from dnndoctor.measurements import Loaders, Run, Steps, TrainingNoise
 from dnndoctor.rule import rule
@@ -73,6 +74,7 @@ def batch_too_large(
             f"take batches of about {best}",
             f"{size // best} times as many updates from the same samples; lower the learning rate with the batch.",
             f"batch_size={best}",
+            (SetArgument("batch_size", str(best), position=1, unless=("batch_sampler",), of=("DataLoader",)),),
         ),
         severity=Severity.WARNING if cut_short else Severity.INFO,
     )

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import BatchSweep, Loaders, Optimizers, Run
 from dnndoctor.rule import rule
@@ -71,6 +72,7 @@ def batch_under_uses_hardware(
             f"{then / now:.1f} times as many samples per second. Multiply the learning rate by {rule_of_rate}, "
             "then check the loss.",
             f"batch_size={knee}",
+            (SetArgument("batch_size", str(knee), position=1, unless=("batch_sampler",), of=("DataLoader",)),),
         ),
         severity=Severity.WARNING if grave else Severity.INFO,
     )

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Epochs
 from dnndoctor.rule import rule
@@ -56,5 +57,6 @@ def ragged_last_batch(
                 "drop the last batch",
                 f"Leaves out {each.last} of {each.samples} samples, others in each epoch.",
                 f"DataLoader(dataset, batch_size={each.batch_size}, shuffle=True, drop_last=True)",
+                (SetArgument("drop_last", "True", position=8, unless=("batch_sampler",), of=("DataLoader",)),),
             ),
         )

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import BatchSweep, Loaders, Run
 from dnndoctor.rule import rule
@@ -56,5 +57,6 @@ def stochastic_updates(
             f"take batches of {size}",
             f"{many / one:.1f} times as many samples per second. Raise the learning rate with it.",
             f"batch_size={size}",
+            (SetArgument("batch_size", str(size), position=1, unless=("batch_sampler",), of=("DataLoader",)),),
         ),
     )

@@ -1,12 +1,17 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Wiring
+from dnndoctor.measurements import BiasBeforeNorm, Layers, Wiring
 from dnndoctor.rule import rule
+
+KINDS = tuple(f"{lazy}{kind}" for lazy in ("", "Lazy") for kind in ("Linear", "Conv1d", "Conv2d", "Conv3d")) + tuple(
+    f"{lazy}ConvTranspose{dimensions}d" for lazy in ("", "Lazy") for dimensions in (1, 2, 3)
+)
 
 
 @rule("CAP106", Severity.INFO, practice="capacity")
-def bias_before_norm(wiring: Wiring, *, fewest: int = 1) -> Iterator[Finding]:
+def bias_before_norm(wiring: Wiring, layers: Layers | None = None, *, fewest: int = 1) -> Iterator[Finding]:
     """A layer has a bias that the batch norm behind it takes away again.
 
     What it measures
@@ -44,5 +49,16 @@ def bias_before_norm(wiring: Wiring, *, fewest: int = 1) -> Iterator[Finding]:
             "build these layers with bias=False",
             f"Saves {entries} parameters that never change what the model computes.",
             "bias=False  # in " + ", ".join(each.layer for each in found[:8]),
+            _without(found, layers),
         ),
     )
+
+
+def _without(found: tuple[BiasBeforeNorm, ...], layers: Layers | None) -> tuple[Change, ...]:
+    """On every line that builds such a layer; none if one of them builds others too, whose bias has an effect."""
+    mine, places = {each.layer for each in found}, {each.location for each in found}
+    others = {each.location for each in layers.affine if each.name not in mine} if layers is not None else places
+    if None in places or places & others:
+        return ()
+    ordered = dict.fromkeys(each.location for each in found)
+    return tuple(SetArgument("bias", "False", at=place, of=KINDS) for place in ordered)

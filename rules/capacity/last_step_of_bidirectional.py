@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, Rewrite
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import LayerSettings, RecurrentSetting
 from dnndoctor.rule import rule
@@ -51,5 +52,16 @@ def _finding(each: RecurrentSetting) -> Finding:
             "take the final states of both directions",
             f"The {each.still} direction then reads the whole sequence instead of 1 element.",
             f"out, {state} = {each.kind.lower()}(x)\nlast = torch.cat([h[-2], h[-1]], dim=1)",
+            _both_ends(each),
         ),
     )
+
+
+def _both_ends(each: RecurrentSetting) -> tuple[Change, ...]:
+    """Where each direction has read everything: the forward one at the last position, the reverse one at the first."""
+    if each.read_at is None or not each.hidden_size:
+        return ()
+    size, last, first = each.hidden_size, "-1", "0"
+    at = [f":, {step}" if each.batch_first else f"{step}, :" for step in (last, first)]
+    code = f"torch.cat([{{0}}[{at[0]}, :{size}], {{0}}[{at[1]}, {size}:]], dim=-1)"
+    return (Rewrite(code, at=each.read_at, of=("[]",), dropping=("1",)),)

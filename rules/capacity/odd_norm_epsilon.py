@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, FirstOf, Rewrite, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import LayerSettings, NormSetting
 from dnndoctor.rule import rule
@@ -57,5 +58,16 @@ def _finding(worst: NormSetting, count: int) -> Finding:
             f"nn.{worst.kind}(..., momentum={max(1 - worst.epsilon, 0.01):.2g})  # eps stays at 1e-5"
             if worst.epsilon < 1
             else f"nn.{worst.kind}(..., eps=1e-5)",
+            _named(worst),
         ),
     )
+
+
+def _named(worst: NormSetting) -> tuple[Change, ...]:
+    """An epsilon that was given by its place was meant for what other libraries have there; one by name was not."""
+    place = 2 if worst.kind == "GroupNorm" else 1
+    given = "{0}, {1}" if place == 2 else "{0}"
+    momentum = worst.kind.startswith(("BatchNorm", "InstanceNorm")) and worst.epsilon < 1
+    last = f", momentum={max(1 - worst.epsilon, 0.01):.2g}" if momentum else ""
+    meant = Rewrite(f"{{callee}}({given}{last})", of=(worst.kind,), dropping=(str(place),))
+    return (FirstOf(((meant,), (SetArgument("eps", "1e-5", position=place, of=(worst.kind,)),))),)

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, RemoveArgument, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Loaders, Ranks
 from dnndoctor.rule import rule
@@ -48,5 +49,18 @@ def same_data_on_every_rank(ranks: Ranks, loaders: Loaders | None, *, fewest: in
             "sampler = torch.utils.data.DistributedSampler(dataset)\n"
             "loader = DataLoader(dataset, batch_size=..., sampler=sampler)\n"
             "sampler.set_epoch(epoch)  # at the start of every epoch",
+            _shared(loaders),
         ),
+    )
+
+
+def _shared(loaders: Loaders | None) -> tuple[Change, ...]:
+    training = loaders.training if loaders is not None else None
+    if training is None or training.location is None or training.iterable:
+        return ()
+    at, of, taken = training.location, ("DataLoader",), ("batch_sampler", "sampler")
+    code = f"torch.utils.data.DistributedSampler({{0}}{'' if not training.sequential else ', shuffle=False'})"
+    return (
+        SetArgument("sampler", code, position=3, unless=taken, at=at, of=of),
+        RemoveArgument("shuffle", position=2, at=at, of=of),
     )

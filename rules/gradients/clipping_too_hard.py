@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Clipping, LearningRateSweep, Optimizers
 from dnndoctor.rule import rule
@@ -85,6 +86,7 @@ def clipping_too_hard(
             f"Raise the limit to {usual:.2g}",
             "One step in ten is then clipped, and the others keep their length.",
             f"max_norm={usual:.2g}",
+            (SetArgument("max_norm", f"{usual:.2g}", position=1, of=("clip_grad_norm_",)),),
         ),
         severity=None if slow else Severity.INFO,
     )

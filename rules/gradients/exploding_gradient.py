@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from dnndoctor.changes import Change, InsertAfter
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Finiteness, Gradients, Layer, Layers, Run, Steps
 from dnndoctor.rule import rule
@@ -56,11 +57,14 @@ def exploding_gradient(
         layer, times = steep
         message = f"the gradient grows {times:.2g} times per layer on its way to {layer.name}"
         figure = Evidence("growth per layer", times, layer_growth)
-        yield _finding(message, layer.location, layer.name, figure, norm, finiteness)
+        clipped = gradients.scaled or gradients.clipped
+        yield _finding(
+            message, layer.location, layer.name, figure, norm, finiteness, None if clipped else backward, window
+        )
     elif jump is not None and jump[1] > spike:
         message = f"the gradient norm jumps to {jump[1]:.3g} times its running median at watched step {jump[0]}"
         figure = Evidence("norm relative to its median", jump[1], spike)
-        yield _finding(message, backward, None, figure, norm, finiteness)
+        yield _finding(message, backward, None, figure, norm, finiteness, backward, window)
     elif jump is None and sum(bool(each.grad_std) for each in (layers.affine if layers else ())) <= layers_in_row:
         if quiet:
             raise NotApplicable("too few layers for a trend, and spikes were not judged here")
@@ -101,10 +105,15 @@ def _finding(
     figure: Evidence,
     norm: np.ndarray,
     finiteness: Finiteness | None,
+    backward: Location | None,
+    window: int,
 ) -> Finding:
     broken = finiteness is not None and finiteness.first is not None and not finiteness.first.scaler_skipped
     finite = norm[np.isfinite(norm)]
-    usual = float(np.percentile(finite, 90)) if finite.size else 1.0
+    # Where the norm only ever grows, most steps are part of the fault: ten times the first ones' is no ordinary size.
+    usual = float(min(np.percentile(finite, 90), 10 * np.median(finite[:window]))) if finite.size else 1.0
+    code = f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={usual:.2g})"
+    changes: tuple[Change, ...] = (InsertAfter(code, at=backward),) if backward is not None else ()
     return Finding(
         message,
         location=location,
@@ -113,7 +122,8 @@ def _finding(
         fix=Fix(
             "Clip the gradient norm at the size that most steps have",
             "Ordinary steps stay as they are, and a bad one no longer throws the weights away.",
-            f"torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm={usual:.2g})  # before optimizer.step()",
+            f"{code}  # before optimizer.step()",
+            changes,
         ),
         severity=Severity.ERROR if broken else None,
     )

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Loading
 from dnndoctor.rule import rule
@@ -75,6 +76,13 @@ def input_bound(
             f"load with {best} worker{'s' if best > 1 else ''}",
             f"An epoch then takes {epochs[best]:.3g} s instead of {now:.3g} s.",
             f"DataLoader(..., num_workers={best}, persistent_workers=True)",
+            (
+                SetArgument("num_workers", str(best), position=5, of=("DataLoader",)),
+                *((SetArgument("persistent_workers", "True", of=("DataLoader",)),) if best else ()),
+            )
+            if loading.batches is not None  # of a stream each worker would give all of it
+            else (),
+            verified=True,
         ),
         severity=Severity.WARNING if grave else Severity.INFO,
     )

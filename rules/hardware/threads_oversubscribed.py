@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Loading, Threads
 from dnndoctor.rule import rule
@@ -44,9 +45,13 @@ def threads_oversubscribed(threads: Threads, loading: Loading | None, *, cost: f
 
 
 def _finding(what: str, number: int, cpus: int, slower: float, code: str, loading: Loading | None = None) -> Finding:
+    at, of = loading.location if loading is not None else None, ("DataLoader",)
+    changes = (SetArgument("num_workers", str(cpus), position=5, at=at, of=of),) if at is not None else ()
     return Finding(
         f"{number} {what} share {cpus} cores, which is {slower:.1f} times as slow as {cpus} of them at most",
         location=loading.location if loading is not None else None,
         evidence=(Evidence(what, number, cpus), Evidence("time", slower, 1.0)),
-        fix=Fix(f"take no more {what} than cores", f"{slower:.1f} times as fast, measured.", code),
+        fix=Fix(
+            f"take no more {what} than cores", f"{slower:.1f} times as fast, measured.", code, changes, verified=True
+        ),
     )

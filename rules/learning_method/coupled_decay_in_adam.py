@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, Rename, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Groups, Optimizers
+from dnndoctor.measurements import Groups, Optimizer, Optimizers
 from dnndoctor.rule import rule
 
 WITH_A_TWIN = {"Adam": "AdamW"}
@@ -50,5 +51,16 @@ def coupled_decay_in_adam(groups: Groups, optimizers: Optimizers, *, least: floa
                 f"use {twin}" if twin else "decouple the decay",
                 "All weights then decay alike, whatever their gradients.",
                 f"{code})" if twin else f"{code}, decoupled_weight_decay=True)",
+                _decoupled(optimizer, twin),
             ),
         )
+
+
+def _decoupled(optimizer: Optimizer, twin: str | None) -> tuple[Change, ...]:
+    """The decay is another number then; its usual one stands in for it."""
+    at, of = optimizer.location, (optimizer.name,)
+    if at is None or (twin is None and optimizer.name not in ("NAdam", "RAdam")):
+        return ()
+    if twin is None:
+        return (SetArgument("decoupled_weight_decay", "True", at=at, of=of),)
+    return (SetArgument("weight_decay", "0.01", position=4, at=at, of=of), Rename(twin, at=at, of=of))

@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, InsertBefore, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Groups, Optimizers, Weights
+from dnndoctor.measurements import Groups, Optimizer, OptimizerGroups, Optimizers, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.naming import listed
 
@@ -55,5 +56,23 @@ def decay_on_norm_and_bias(
                 "flat = [p for p in model.parameters() if p.dim() <= 1]\n"
                 f"optimizer = torch.optim.{optimizer.name}([{{'params': wide, 'weight_decay': {decay:g}}}, "
                 f"{{'params': flat, 'weight_decay': 0.0}}], lr={optimizer.peak_rate:g})",
+                _two_groups(held, optimizer) if _holds_all(weights, optimizers) else (),
             ),
         )
+
+
+def _holds_all(weights: Weights, optimizers: Optimizers) -> bool:
+    """Whether one optimizer holds everything that is trained."""
+    return len(optimizers.all) == 1 and all(e.optimizer is not None for e in weights.parameters if e.trainable)
+
+
+def _two_groups(held: OptimizerGroups, optimizer: Optimizer) -> tuple[Change, ...]:
+    if len(held.groups) != 1 or optimizer.location is None:
+        return ()
+    groups = (
+        "decayed = [p for p in model.parameters() if p.dim() > 1]\n"
+        "undecayed = [p for p in model.parameters() if p.dim() <= 1]"
+    )
+    given = '[{"params": decayed}, {"params": undecayed, "weight_decay": 0.0}]'
+    at, of = optimizer.location, (optimizer.name,)
+    return (InsertBefore(groups, at=at), SetArgument("params", given, position=0, at=at, of=of))

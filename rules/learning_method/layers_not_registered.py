@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Rewrite, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
 from dnndoctor.measurements import Construction, LooseTensors, UnregisteredLayers
 from dnndoctor.rule import rule
@@ -55,6 +56,7 @@ def _finding(each: UnregisteredLayers) -> Finding:
             f"make self.{each.attribute} an nn.{better}",
             f"Its {layers} are then trained, moved, saved and switched to evaluation with the model.",
             f"self.{each.attribute} = nn.{better}({'[...]' if better == 'ModuleList' else '{...}'})",
+            (Rewrite(f"torch.nn.{better}({{it}})", safety=Safety.SAFE),),
         ),
     )
 
@@ -72,5 +74,6 @@ def _tensor(each: LooseTensors) -> Finding:
             f"make self.{each.attribute} an nn.{better}",
             f"The {each.count} tensors are then trained, moved and saved with the model.",
             f"self.{each.attribute} = nn.{better}(...)",
+            (Rewrite(f"torch.nn.{better}({{it}})", safety=Safety.SAFE),),
         ),
     )

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Hoist, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
 from dnndoctor.measurements import BuiltInForward, Construction
 from dnndoctor.rule import rule
@@ -47,6 +48,7 @@ def _finding(each: BuiltInForward) -> Finding:
             f"build the {each.layer} once, in __init__",
             f"Its {each.parameters} weights are then the same in every pass, and the optimizer can train them.",
             f"self.layer = nn.{each.layer}(...)  # in __init__; in forward: self.layer(x)",
+            (Hoist(each.layer.lower(), each.arguments, of=(each.layer,), safety=Safety.SAFE),),
         ),
         severity=Severity.WARNING if set(each.kinds) <= set(NORMS) else None,
     )

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dnndoctor.changes import Change, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
 from dnndoctor.measurements import Gradients, LearningRateSweep, Losses, Optimizer, Optimizers, Plan, Steps, Weights
 from dnndoctor.rule import rule
@@ -81,7 +82,10 @@ def odd_hyper_parameters(
 
 
 def _odd(each: Optimizer, name: str, value: float, usual: float, message: str, code: str) -> Finding:
-    fix = Fix("take the usual value", f"{each.name} then steps as it is made to.", code)
+    argument, _, given = code.partition("=")
+    at = each.location
+    changes: tuple[Change, ...] = (SetArgument(argument, given, at=at, of=(each.name,)),) if at is not None else ()
+    fix = Fix("take the usual value", f"{each.name} then steps as it is made to.", code, changes)
     return Finding(message, each.location, each.name, (Evidence(name, value, usual),), fix)
 
 

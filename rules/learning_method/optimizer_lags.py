@@ -3,8 +3,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from dnndoctor.changes import Change, Rewrite
 from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
-from dnndoctor.measurements import LearningMethods, MethodRun, Optimizers
+from dnndoctor.measurements import LearningMethods, MethodRun, Optimizer, Optimizers
 from dnndoctor.rule import rule
 
 NO_FALLING_LOSS = {
@@ -22,6 +23,7 @@ CODE = {
 }
 
 
+OWN_SETTINGS = tuple("1 lr momentum dampening nesterov betas eps rho alpha centered amsgrad lr_decay lambd".split())
 OWN_MEANING = ("adadelta", "adafactor", "rprop", "prodigy", "dadapt")  # whose rate is a factor and no step size
 
 
@@ -95,6 +97,8 @@ def optimizer_lags(
             f"try {best.name} at {rate}",
             f"It gets to loss {np.mean(own.scores):.3g} in less than {100 / lag:.0f} % of the steps.",
             CODE[best.name].format(rate=rate) if best.name in CODE else None,
+            _exchanged(optimizer, best.name, rate),
+            verified=True,
         ),
         severity=Severity.WARNING if grave else Severity.INFO,
     )
@@ -114,3 +118,11 @@ def _running(curve: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
     width = max(steps // 10, 1)
     padded = np.concatenate([np.full(width - 1, curve[0]), curve])
     return np.convolve(padded, np.full(width, 1 / width), mode="valid")
+
+
+def _exchanged(optimizer: Optimizer, name: str, rate: str) -> tuple[Change, ...]:
+    """The parameters stay; what was set for the old method goes, but nothing that has a meaning for both."""
+    code = CODE.get(name, "").replace("model.parameters()", "{0}").replace("{rate}", rate)
+    if not code or optimizer.location is None or len(optimizer.learning_rates) > 1:
+        return ()
+    return (Rewrite(code, dropping=OWN_SETTINGS, at=optimizer.location, of=(optimizer.name,)),)

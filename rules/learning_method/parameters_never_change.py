@@ -1,6 +1,8 @@
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
+from dnndoctor.changes import Unwrap
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Activations, Clearings, Parameter, Weights
 from dnndoctor.rule import rule
@@ -166,6 +168,8 @@ def _finding(group: list[Parameter], used: bool, cut_by: str | None, cut_at: Loc
     message = f"{names} had no gradient in {steps} steps{why}"
     summary = f"take {cut_by} out of the way to the loss" if cut_by else f"let the loss depend on {module}"
     fix = Fix(summary, f"Lets {sum(each.size for each in group)} entries learn that now never change.", _code(cut_by))
+    if cut_by == "detach" and cut_at is not None:
+        fix = replace(fix, changes=(Unwrap(at=cut_at, of=("detach",), method=True),))
     return Finding(message, cut_at or place, names, figures, fix)
 
 

@@ -1,11 +1,21 @@
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
-from dnndoctor.findings import Evidence, Finding, Fix, Severity
-from dnndoctor.measurements import Construction, Optimizer, Optimizers, Parameter, Run, Weights
+from dnndoctor.changes import Change, InsertBefore, Rewrite, Safety
+from dnndoctor.findings import Evidence, Finding, Fix, Location, Severity
+from dnndoctor.measurements import Construction, Groups, Optimizer, Optimizers, Parameter, Run, TrainingLoop, Weights
 from dnndoctor.rule import rule
-from dnndoctor.rules.learning_method.places import branch
+from dnndoctor.rules.learning_method.places import branch, given_to, owners
 from dnndoctor.rules.naming import listed
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The optimizer that is meant to have the parameters, its number, and where it is built."""
+
+    index: int
+    optimizer: Optimizer
+    location: Location | None
 
 
 @rule("OPT102", Severity.ERROR, practice="learning-method")
@@ -14,6 +24,8 @@ def parameters_not_optimised(
     optimizers: Optimizers,
     construction: Construction | None,
     run: Run | None,
+    loop: TrainingLoop | None = None,
+    groups: Groups | None = None,
     *,
     tolerated: int = 0,
     patience: int = 30,
@@ -63,7 +75,9 @@ def parameters_not_optimised(
             location=held.location or place,
             subject=listed([each.name for each in group], most=1),
             evidence=(Evidence("parameters in no optimizer", len(group), 0), Evidence("entries", entries, 0)),
-            fix=_freeze(modules) if loaded else _include(held, modules, entries),
+            fix=_freeze(held, modules)
+            if loaded
+            else _include(held, modules, entries, _handed_over(held, group, weights, loop, groups)),
             severity=Severity.INFO if loaded else Severity.ERROR,
         )
 
@@ -89,28 +103,65 @@ def _idle(group: list[Parameter], optimizers: Optimizers, run: Run | None, patie
         )
 
 
-def _nearest(weights: Weights, optimizers: Optimizers, modules: list[str], group: list[Parameter]) -> Optimizer:
+def _nearest(weights: Weights, optimizers: Optimizers, modules: list[str], group: list[Parameter]) -> _Held:
     """The optimizer that holds parts of the same branch, else the one that stepped on their gradients in vain."""
     for each in weights.parameters:
         if each.optimizer is not None and branch(each.module) in modules and each.optimizer < len(optimizers.all):
-            return optimizers.all[each.optimizer]
+            return _held(optimizers, each.optimizer)
     found = next((each.stepped_next for each in group if each.stepped_next is not None), None)
     if found is None or found >= len(optimizers.all):
-        return optimizers.main
-    at = next((each.stepped_next_at for each in group if each.stepped_next_at is not None), None)
-    return replace(optimizers.all[found], location=at or optimizers.all[found].location)
+        return _held(optimizers, optimizers.all.index(optimizers.main))
+    return _held(optimizers, found, next((e.stepped_next_at for e in group if e.stepped_next_at is not None), None))
 
 
-def _freeze(modules: list[str]) -> Fix:
+def _held(optimizers: Optimizers, index: int, at: Location | None = None) -> _Held:
+    return _Held(index, optimizers.all[index], at or optimizers.all[index].location)
+
+
+def _freeze(held: _Held, modules: list[str]) -> Fix:
     code = f"model.{modules[0]}.requires_grad_(False)" if modules[0] else "model.requires_grad_(False)"
-    return Fix("freeze what is not to be trained", "Saves the gradients that are computed and never used.", code)
+    alone = len(modules) == 1 and modules[0] and held.location is not None
+    return Fix(
+        "freeze what is not to be trained",
+        "Saves the gradients that are computed and never used.",
+        code,
+        (InsertBefore(code, at=held.location, safety=Safety.SAFE),) if alone else (),
+    )
 
 
-def _include(held: Optimizer, modules: list[str], entries: int) -> Fix:
-    code = f"optimizer = torch.optim.{held.name}(model.parameters(), lr={held.peak_rate:g})"
+def _include(held: _Held, modules: list[str], entries: int, changes: tuple[Change, ...]) -> Fix:
+    code = f"optimizer = torch.optim.{held.optimizer.name}(model.parameters(), lr={held.optimizer.peak_rate:g})"
     return Fix(
         f"give {listed([each or 'the whole model' for each in modules])} to the optimizer",
         f"Lets {entries} entries learn that now stay at their random start. A module outside of the model is added "
         "with optimizer.add_param_group.",
         code,
+        changes,
     )
+
+
+def _handed_over(
+    held: _Held, group: list[Parameter], weights: Weights, loop: TrainingLoop | None, groups: Groups | None
+) -> tuple[Change, ...]:
+    """The models that were left out, beside what the optimizer trains or in the place of what it holds in vain."""
+    models = owners([each.name for each in group], loop)
+    mine = [each for each in weights.parameters if each.optimizer == held.index]
+    twice = _held_by_others(held, groups)
+    mine = [each for each in mine if each.name not in twice] if any(each.received_gradient for each in mine) else []
+    others = [each.name for each in weights.parameters if each.optimizer not in (None, held.index)]
+    if not models or held.location is None or any(each in models for each in owners(others, loop)):
+        return ()  # of a model that two optimizers share it is not known which of them is meant to have the rest
+    calls = [f"{each.name}.parameters()" for each in models]
+    of, several = (held.optimizer.name,), len(held.optimizer.learning_rates) > 1
+    beside = mine and (several or not set(owners([each.name for each in mine], loop)) <= set(models))
+    if not beside and len(calls) == 1:
+        return given_to(held.location, held.optimizer.name, models[0])
+    parts = [f'{{"params": {each}}}' if several else f"*{each}" for each in calls]
+    code = f"[{', '.join(['*{it}', *parts] if beside else parts)}]"
+    return (Rewrite(code, argument=0, at=held.location, of=of, safety=Safety.SAFE),)
+
+
+def _held_by_others(held: _Held, groups: Groups | None) -> set[str]:
+    """What another optimizer holds as well: a copied line."""
+    others = [each for i, each in enumerate(groups.optimizers) if i != held.index] if groups is not None else []
+    return {name for each in others for group in each.groups for name in group.names}

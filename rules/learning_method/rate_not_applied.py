@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, FirstOf, MoveBehind, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Groups, Habits, Optimizers, Schedules
+from dnndoctor.measurements import Clearings, Groups, Habits, Optimizers, Schedule, Schedules
 from dnndoctor.rule import rule
 
 WRITE = "for group in optimizer.param_groups:\n    group['lr'] = lr"
@@ -9,7 +10,13 @@ WRITE = "for group in optimizer.param_groups:\n    group['lr'] = lr"
 
 @rule("OPT110", Severity.WARNING, practice="learning-method")
 def rate_not_applied(
-    optimizers: Optimizers, groups: Groups, schedules: Schedules, habits: Habits | None, *, fewest_calls: int = 1
+    optimizers: Optimizers,
+    groups: Groups,
+    schedules: Schedules,
+    habits: Habits | None,
+    clearings: Clearings | None = None,
+    *,
+    fewest_calls: int = 1,
 ) -> Iterator[Finding]:
     """The script changes a learning rate that no optimizer reads.
 
@@ -33,7 +40,7 @@ def rate_not_applied(
     """
     if not schedules.all and habits is None:
         raise NotExamined("no scheduler was built, and no source file of the user's could be read")
-    found = [*_schedules(schedules, optimizers, fewest_calls)]
+    found = [*_schedules(schedules, optimizers, clearings, fewest_calls)]
     if habits is not None:
         found += _attributes(habits, groups, optimizers)
         constant = all(each.constant for each in groups.optimizers)
@@ -44,7 +51,9 @@ def rate_not_applied(
     yield from found
 
 
-def _schedules(schedules: Schedules, optimizers: Optimizers, fewest: int) -> Iterator[Finding]:
+def _schedules(
+    schedules: Schedules, optimizers: Optimizers, clearings: Clearings | None, fewest: int
+) -> Iterator[Finding]:
     for each in schedules.all:
         if each.others >= fewest or each.replaced:
             main = optimizers.main
@@ -57,6 +66,7 @@ def _schedules(schedules: Schedules, optimizers: Optimizers, fewest: int) -> Ite
                     "build the scheduler on the optimizer that steps",
                     "The rate then follows the schedule.",
                     f"scheduler = {each.name}(optimizer, ...)  # after the last optimizer = ...",
+                    _built_on(each, optimizers, clearings),
                 ),
             )
 
@@ -91,3 +101,15 @@ def _idle(name: str, place: Location, optimizers: Optimizers) -> Finding:
         evidence=(Evidence("rate that is used", main.peak_rate),),
         fix=Fix("write it into the groups", "The next step then uses it.", WRITE.replace("= lr", f"= {name}")),
     )
+
+
+def _built_on(each: Schedule, optimizers: Optimizers, clearings: Clearings | None) -> tuple[Change, ...]:
+    """On the optimizer that steps, or behind where its name is bound for the last time."""
+    index = optimizers.all.index(optimizers.main)
+    known = clearings is not None and index < len(clearings.optimizers)
+    name = clearings.optimizers[index].variable if known and clearings is not None else ""
+    if not name.isidentifier() or each.location is None:
+        return ()
+    given = SetArgument("optimizer", name, position=0, at=each.location, of=(each.name,))
+    later = MoveBehind(name, at=each.location)
+    return (FirstOf(((given,), (given, later), (later,)), at=each.location),)

@@ -2,13 +2,19 @@ from collections import Counter
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Optimizer, Optimizers, Parameter, Weights
+from dnndoctor.measurements import Optimizer, Optimizers, Parameter, TrainingLoop, Weights
 from dnndoctor.rule import rule
+from dnndoctor.rules.learning_method.places import given_to, owners
 
 
 @rule("OPT103", Severity.ERROR, practice="learning-method")
 def stale_parameters(
-    weights: Weights, optimizers: Optimizers, *, fewest_steps: int = 3, alike: float = 0.5
+    weights: Weights,
+    optimizers: Optimizers,
+    loop: TrainingLoop | None = None,
+    *,
+    fewest_steps: int = 3,
+    alike: float = 0.5,
 ) -> Iterator[Finding]:
     """The optimizer holds the parameters of another model than the one that is trained.
 
@@ -43,7 +49,7 @@ def stale_parameters(
             continue
         shapes, others = Counter(each.shape for each in held), Counter(each.shape for each in astray)
         if (shapes & others).total() >= alike * len(held):
-            yield _finding(optimizer, held, astray)
+            yield _finding(optimizer, held, astray, loop)
     if not watched:
         raise NotExamined(f"no optimizer made {fewest_steps} steps at a rate above zero in the watch")
 
@@ -52,7 +58,11 @@ def _astray(each: Parameter) -> bool:
     return each.trainable and each.received_gradient and each.optimizer is None
 
 
-def _finding(optimizer: Optimizer, held: list[Parameter], astray: list[Parameter]) -> Finding:
+def _finding(
+    optimizer: Optimizer, held: list[Parameter], astray: list[Parameter], loop: TrainingLoop | None
+) -> Finding:
+    models = owners([each.name for each in astray], loop)
+    alone = len(models) == 1 and optimizer.location is not None and len(optimizer.learning_rates) == 1
     built = next((each.location for each in astray if each.location is not None), None)
     at = f", built at {built.file}:{built.line}" if built is not None else ""
     return Finding(
@@ -69,5 +79,6 @@ def _finding(optimizer: Optimizer, held: list[Parameter], astray: list[Parameter
             "Its steps then change the model that is trained.",
             f"model = ...  # made, copied, loaded\noptimizer = torch.optim.{optimizer.name}(model.parameters(), "
             f"lr={optimizer.peak_rate:g})",
+            given_to(optimizer.location, optimizer.name, models[0]) if alone and optimizer.location else (),
         ),
     )

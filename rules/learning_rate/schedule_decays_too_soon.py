@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
 from dnndoctor.measurements import Plan, Schedule, Schedules
 from dnndoctor.rule import rule
@@ -64,6 +65,19 @@ def _finding(each: Schedule, share: float, floor: float, error: bool) -> Finding
             "fit the schedule to the length of the run",
             f"The last {1 - share:.0%} of the run train again. If it is meant per epoch, call it once per epoch.",
             code,
+            _longer(each, calls),
         ),
         severity=Severity.ERROR if error else Severity.WARNING,
     )
+
+
+def _longer(each: Schedule, calls: int) -> tuple[Change, ...]:
+    """A factor that brings the rate to a hundredth at the end; nothing where the pace of the calls is what is wrong."""
+    if each.per == "step" and alive_until(each.rates_per_epoch, 0.01) >= 0.5 and len(each.rates_per_epoch) > 1:
+        return ()
+    drops = {"ExponentialLR": calls, "StepLR": calls / max(each.settings.get("step_size", 1.0), 1.0)}.get(each.name)
+    if drops is None or drops < 1 or each.location is None:
+        return ()
+    position = 1 if each.name == "ExponentialLR" else 2
+    gamma = f"{0.01 ** (1 / drops):.4g}"
+    return (SetArgument("gamma", gamma, position=position, at=each.location, of=(each.name,)),)

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
-from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
+from dnndoctor.changes import Change, FirstOf, InsertAfter, Loop, MoveStatement, RemoveArgument, SetArgument
+from dnndoctor.findings import Evidence, Finding, Fix, Location, NotExamined, Severity
 from dnndoctor.measurements import Clearings, Groups, Plan, Schedule, Schedules
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_rate.schedule_reading import alive_until, called, each_schedule, moved
@@ -49,10 +50,10 @@ def schedule_misuse(
             continue
         examined = examined or each.per is not None or each.calls > 0 or each.never_called
         found = (
-            _never(each)
+            _never(each, plan, clearings)
             or _order(each, clearings)
             or _overrun(each, plan)
-            or _pace(each, plan, dead, sound, still)
+            or _pace(each, plan, clearings, dead, sound, still)
             or _plateau(each, plan, groups)
             or _half_waves(each, plan, beyond, cycles)
         )
@@ -67,11 +68,28 @@ def _told(each: Schedule, message: str, fix: Fix, *figures: Evidence, at_build: 
     return Finding(message, place, each.name, figures, fix)
 
 
-def _never(each: Schedule) -> Finding | None:
+def _step_of(each: Schedule, clearings: Clearings | None) -> Location | None:
+    """Where its optimizer steps."""
+    known = clearings is not None and each.optimizer is not None and each.optimizer < len(clearings.optimizers)
+    return clearings.optimizers[each.optimizer or 0].step_location if known and clearings is not None else None
+
+
+def _never(each: Schedule, plan: Plan | None, clearings: Clearings | None) -> Finding | None:
     if not each.never_called:
         return None
     name = called(each)
-    fix = Fix("call it", "The rate then follows the schedule.", f"{name}.step()  # once per epoch, after the steps")
+    at = _step_of(each, clearings)
+    counted = each.name in ("OneCycleLR", "CyclicLR")  # in steps
+    batches = None if counted or plan is None or (plan.steps_per_epoch or 1) < 2 else Loop()
+    fix = Fix(
+        "call it",
+        "The rate then follows the schedule.",
+        f"{name}.step()  # once per epoch, after the steps",
+        # It may have a name that no line uses, or need the validation loss.
+        (InsertAfter(f"{each.variable}.step()", at=at, loop=batches),)
+        if at is not None and each.variable and each.name != "ReduceLROnPlateau"
+        else (),
+    )
     message = f"{each.name} is built but never called: the rate stays what it was"
     return _told(each, message, fix, Evidence("calls", 0), at_build=True)
 
@@ -89,6 +107,9 @@ def _order(each: Schedule, clearings: Clearings | None) -> Finding | None:
         "step the scheduler after the optimizer",
         "The first value of the schedule is used, and each later one when it is due.",
         f"optimizer.step()\n{name}.step()",
+        (MoveStatement(at, after=True, loop=Loop() if each.per == "epoch" else None, at=here),)
+        if at is not None and here is not None
+        else (),
     )
     message = f"{each.name}.step() is called before the optimizer's first step, so the schedule's first rate is skipped"
     return _told(each, message, fix, Evidence("calls before the first step", each.before_any_step, 0))
@@ -97,12 +118,15 @@ def _order(each: Schedule, clearings: Clearings | None) -> Finding | None:
 def _overrun(each: Schedule, plan: Plan | None) -> Finding | None:
     if each.fails_after is None or each.planned is None or (plan is not None and plan.ends_early):
         return None
-    fix = Fix("give it the number of calls", "The run gets to its end.", f"total_steps={each.planned}")
+    changes = _as_long_as(each.planned, each.name, each.location)
+    fix = Fix("give it the number of calls", "The run gets to its end.", f"total_steps={each.planned}", changes)
     message = f"{each.name} raises at call {each.fails_after + 1} of {each.planned} that the run makes"
     return _told(each, message, fix, Evidence("calls that it bears", each.fails_after, each.planned), at_build=True)
 
 
-def _pace(each: Schedule, plan: Plan | None, dead: float, sound: float, still: float) -> Finding | None:
+def _pace(
+    each: Schedule, plan: Plan | None, clearings: Clearings | None, dead: float, sound: float, still: float
+) -> Finding | None:
     if plan is None or not plan.epochs or not plan.steps or len(each.rates) < 2:
         return None
     name = called(each)
@@ -112,7 +136,13 @@ def _pace(each: Schedule, plan: Plan | None, dead: float, sound: float, still: f
         if plan.steps < 2 * plan.epochs or not (over or waves):
             return None
         does = "swings up and down" if waves else "is at nearly nothing early"
-        fix = Fix("call it once per epoch", "The rate then falls over the whole run.", f"{name}.step()  # per epoch")
+        here = each.call_location
+        fix = Fix(
+            "call it once per epoch",
+            "The rate then falls over the whole run.",
+            f"{name}.step()  # per epoch",
+            (MoveStatement(here, after=True, loop=Loop(), at=here),) if here is not None else (),
+        )
         message = f"{each.name}, counted in epochs, is called per batch, {each.planned} times: the rate {does}"
         return _told(each, message, fix, Evidence("planned calls", each.planned or 0, plan.epochs))
     if each.per == "epoch" and len(each.rates_per_step) > 1 and plan.steps >= 2 * plan.epochs:
@@ -120,8 +150,12 @@ def _pace(each: Schedule, plan: Plan | None, dead: float, sound: float, still: f
         built_for_steps = moved(each.rates_per_step) >= sound and alive_until(each.rates_per_step, 0.01) >= sound
         if not (idle and built_for_steps):
             return None
+        at = _step_of(each, clearings)
         fix = Fix(
-            "call it once per step", "The rate then goes through its whole schedule.", f"{name}.step()  # per batch"
+            "call it once per step",
+            "The rate then goes through its whole schedule.",
+            f"{name}.step()  # per batch",
+            _per_step(each, at),
         )
         message = (
             f"{each.name}, counted in steps, is called per epoch, {each.planned} times: the rate goes from "
@@ -158,9 +192,28 @@ def _half_waves(each: Schedule, plan: Plan | None, beyond: float, cycles: float)
         "set T_max to the number of calls",
         "The run then ends at the lowest rate and not at a high one.",
         f"torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max={each.planned})",
+        (SetArgument("T_max", str(each.planned), position=1, of=(each.name,)),),
     )
     message = (
         f"T_max is {span:g}, but the run makes {each.planned} calls: the rate is up again at {each.rates[-1]:.3g} "
         "as it ends"
     )
     return _told(each, message, fix, Evidence("T_max", span, each.planned), at_build=True)
+
+
+def _per_step(each: Schedule, at: Location | None) -> tuple[Change, ...]:
+    """The call goes behind the step; where another function steps, the schedule is made as long as it is called."""
+    here = each.call_location
+    moved = (MoveStatement(at, after=True, at=here),) if at is not None and here is not None else ()
+    shorter = _as_long_as(each.planned, each.name, each.location) if each.name == "OneCycleLR" and each.planned else ()
+    options = tuple(option for option in (moved, shorter) if option)
+    return (FirstOf(options, at=here or each.location),) if options else ()
+
+
+def _as_long_as(calls: int, name: str, at: Location | None) -> tuple[Change, ...]:
+    of = (name,)
+    return (
+        SetArgument("total_steps", str(calls), position=2, at=at, of=of),
+        RemoveArgument("epochs", position=3, at=at, of=of),
+        RemoveArgument("steps_per_epoch", position=4, at=at, of=of),
+    )

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from dnndoctor.changes import Change, SetArgument
 from dnndoctor.findings import Evidence, Fix, NotApplicable
 from dnndoctor.measurements import LearningRateSweep, Optimizer, Optimizers, Steps
 
@@ -84,7 +85,23 @@ def change_rate(sweep: LearningRateSweep, optimizer: Optimizer) -> Fix:
         factor = one_digit(measured / sweep.user_rate)
         code = f'for group in optimizer.param_groups:\n    group["lr"] *= {factor}'
     verb, gain = ("lower" if measured < sweep.user_rate else "raise"), outcome(sweep)
-    return Fix(f"{verb} the learning rate to {rate}", f"{gain[0].upper()}{gain[1:]}.", code)
+    alone = len(set(optimizer.learning_rates)) == 1
+    return Fix(
+        f"{verb} the learning rate to {rate}",
+        f"{gain[0].upper()}{gain[1:]}.",
+        code,
+        _rate_written(argument, rate, optimizer) if alone else (),
+        verified=True,
+    )
+
+
+def _rate_written(argument: str, rate: str, optimizer: Optimizer) -> tuple[Change, ...]:
+    """Where the source has a rate, else in the optimizer's call."""
+    if optimizer.rate_location is not None:
+        return (SetArgument(argument, rate, at=optimizer.rate_location),)
+    if optimizer.location is None or argument != "lr":
+        return ()
+    return (SetArgument(argument, rate, position=1, at=optimizer.location, of=(optimizer.name,)),)
 
 
 def diverged(loss: NDArray[np.float64], sweep: LearningRateSweep, risen: float, noises: float) -> bool:

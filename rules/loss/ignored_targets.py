@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import RemoveArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import LossInputs
 from dnndoctor.rule import rule
@@ -49,6 +50,7 @@ def ignored_targets(inputs: LossInputs, *, share: float = 0.3, fewest_rows: int 
                 "Use a criterion without ignore_index here",
                 f"The {each.ignored_share:.0%} of samples in class {index} then count.",
                 "criterion = nn.CrossEntropyLoss()",
+                (RemoveArgument("ignore_index"),) if [e.place for e in inputs.all].count(each.place) == 1 else (),
             ),
             severity=Severity.ERROR if classes == 2 else None,
         )

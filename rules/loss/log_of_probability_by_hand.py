@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, Rename, Rewrite, Safety, Unwrap
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import Fed, Finiteness, Loss, Losses, LossInput, LossInputs, Run
 from dnndoctor.rule import rule
+from dnndoctor.rules.edits import exchange, take_away
 from dnndoctor.rules.loss.feeding import UNCHANGED, fed_by
 
 PROBABILITIES = ("sigmoid", "softmax")
@@ -76,7 +78,7 @@ def _finding(squashed: Fed, logarithm: Fed, broken: bool) -> Finding:
         location=logarithm.location,
         subject=logarithm.module or None,
         evidence=(Evidence("operations for the logarithm", 2, 1),),
-        fix=Fix("Use the fused function", "It is exact for scores of any size.", fused),
+        fix=Fix("Use the fused function", "It is exact for scores of any size.", fused, _fused(squashed, logarithm)),
         severity=None if broken else Severity.INFO,
     )
 
@@ -96,8 +98,25 @@ def _cut_off(each: LossInput, share: float, gan: bool) -> Finding | None:
         evidence=(Evidence("share of predictions that are exactly wrong", each.certain_wrong_share, 0.0),),
         fix=Fix(
             "Use binary_cross_entropy_with_logits on the raw scores",
-            "It is exact for scores of any size.",
+            "It is exact for scores of any size. Compare a score with 0 where a probability was compared with 0.5.",
             "criterion = nn.BCEWithLogitsLoss()  # and no sigmoid at the end of the model",
+            (
+                *exchange("binary_cross_entropy", "binary_cross_entropy_with_logits", each.place),
+                *take_away(sigmoid),
+            ),
         ),
         severity=None if harmed else Severity.INFO,
     )
+
+
+def _fused(squashed: Fed, logarithm: Fed) -> tuple[Change, ...]:
+    """Where the logarithm is taken of the very call, so that nothing else uses its result."""
+    if squashed.location is None or logarithm.location is None:
+        return ()
+    alone = Unwrap(at=logarithm.location, of=("log",), method=True, holding=(squashed.name,), safety=Safety.SAFE)
+    if squashed.name == "softmax":
+        return (alone, Rename("log_softmax", at=squashed.location, of=("softmax",), safety=Safety.SAFE))
+    fused = Rewrite(
+        "torch.nn.functional.logsigmoid({0})", at=squashed.location, of=("sigmoid",), method=True, safety=Safety.SAFE
+    )
+    return (alone, fused)

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from dnndoctor.changes import RemoveArgument, Rewrite, Safety, Unwrap
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import LossInput, LossInputs, Optimizers, Run, Steps, TrainingLoop
 from dnndoctor.rule import rule
@@ -77,7 +78,12 @@ def _negated(each: LossInput) -> Finding:
         f"{each.function} has a negative factor before backward: every step raises a loss whose floor is 0",
         location=each.sign or each.location,
         evidence=(Evidence("sign of the loss", -1, 1),),
-        fix=Fix("Remove the minus sign", "Each step then lowers the loss.", "loss = criterion(output, target)"),
+        fix=Fix(
+            "Remove the minus sign",
+            "Each step then lowers the loss.",
+            "loss = criterion(output, target)",
+            (Unwrap(of=("neg",), method=True, safety=Safety.SAFE),) if each.sign is not None else (),
+        ),
     )
 
 
@@ -92,7 +98,12 @@ def _maximised(judged: list[LossInput], optimizers: Optimizers) -> list[Finding]
             location=upward[0].location,
             subject=upward[0].name,
             evidence=(Evidence("maximize", 1, 0),),
-            fix=Fix("Leave maximize out", "Each step then lowers the loss.", "maximize=False"),
+            fix=Fix(
+                "Leave maximize out",
+                "Each step then lowers the loss.",
+                "maximize=False",
+                (RemoveArgument("maximize", of=(upward[0].name,), safety=Safety.SAFE),),
+            ),
         )
     ]
 
@@ -119,6 +130,7 @@ def _minimised_likelihood(inputs: LossInputs, steps: Steps) -> Finding:
             "Minimise the negative log-probability",
             "Each step then makes the true classes more likely.",
             "loss = -log_probs.gather(1, target.unsqueeze(1)).mean()",
+            (Rewrite("-{it}", of=("mean", "sum"), method=True, safety=Safety.SAFE),) if place is not None else (),
         ),
     )
 
@@ -138,5 +150,6 @@ def _unbounded(each: LossInput, beyond: float) -> Finding | None:
             "Bring the targets to 0 and 1",
             "The loss then has its minimum where prediction and target agree.",
             "target = (target + 1) / 2  # from -1 and 1" if low < 0 else "target = target / target.max()",
+            (Rewrite("({it} + 1) / 2", argument=1, safety=Safety.SAFE),) if each.distinct == (-1.0, 1.0) else (),
         ),
     )

@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import LossInput, LossInputs
+from dnndoctor.measurements import Fed, LossInput, LossInputs
 from dnndoctor.rule import rule
+from dnndoctor.rules.edits import exchange
 from dnndoctor.rules.loss.feeding import UNCHANGED, fed_by
 
 
@@ -46,14 +48,20 @@ def nll_on_raw_scores(inputs: LossInputs, *, tolerance: float = 0.05) -> Iterato
             location=(softmax.location if softmax is not None else None) or each.place,
             subject=(softmax.module if softmax is not None else None) or None,
             evidence=(Evidence("log of the summed exponentials", each.log_normaliser or normaliser, 0.0, "nats"),),
-            fix=_fix(each),
+            fix=_fix(each, softmax),
         )
 
 
-def _fix(each: LossInput) -> Fix:
+def _fix(each: LossInput, softmax: Fed | None) -> Fix:
     axis = 1 if len(each.input_shape) > 1 else 0
+    if softmax is not None:  # others may count on the probabilities of a model
+        safety = Safety.UNSAFE if softmax.in_model else Safety.SAFE
+        changes = exchange("softmax", "log_softmax", softmax.location, safety)
+    else:
+        changes = exchange("nll_loss", "cross_entropy", each.place, Safety.SAFE) if not each.probabilities else ()
     return Fix(
         "Use cross_entropy on the raw scores, or log_softmax before nll_loss",
         "The loss is then a likelihood: its floor is 0, and wrong classes are pushed down.",
         f"loss = F.nll_loss(F.log_softmax(scores, dim={axis}), target)  # or F.cross_entropy(scores, target)",
+        changes,
     )

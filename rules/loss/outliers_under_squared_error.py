@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import LossInputs
 from dnndoctor.rule import rule
+from dnndoctor.rules.edits import exchange
 
 NO_OUTLIERS = {
     "gan": "in adversarial training the squared error compares scores",
@@ -70,5 +71,6 @@ def outliers_under_squared_error(
                 "Use the Huber loss",
                 f"A sample's pull is then bounded, and the others make more of it than {rest:.0%}.",
                 "criterion = nn.SmoothL1Loss()  # or nn.HuberLoss(delta=...)",
+                exchange("mse_loss", "smooth_l1_loss", each.place) if not each.by_hand else (),
             ),
         )

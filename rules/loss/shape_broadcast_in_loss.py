@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from math import prod
 
+from dnndoctor.changes import Change, Rewrite, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, Severity
 from dnndoctor.measurements import LossInputs
 from dnndoctor.rule import rule
@@ -38,11 +39,13 @@ def shape_broadcast_in_loss(inputs: LossInputs, *, growth: float = 1.0) -> Itera
     for each in compared:
         result = _broadcast(each.input_shape, each.target_shape)
         if result is not None and prod(result) > growth * max(prod(each.input_shape), prod(each.target_shape)):
-            yield _finding(each.function, each.location, each.input_shape, each.target_shape, result)
+            changes = _squeezed(each.input_shape, each.target_shape)
+            yield _finding(each.function, each.location, each.input_shape, each.target_shape, result, changes)
     for difference in inputs.differences:
         if difference.target_shape and difference.prediction_shape:
             shapes = (difference.prediction_shape, difference.target_shape)
-            yield _finding("the loss", difference.location, *shapes, difference.result)
+            changes = _squeezed(*shapes, difference.side, of=("-",))
+            yield _finding("the loss", difference.location, *shapes, difference.result, changes)
 
 
 def _broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -62,6 +65,7 @@ def _finding(
     prediction: tuple[int, ...],
     target: tuple[int, ...],
     result: tuple[int, ...],
+    changes: tuple[Change, ...],
 ) -> Finding:
     right = prod(target)
     return Finding(
@@ -73,6 +77,7 @@ def _finding(
             "Give prediction and target the same shape",
             "Each prediction is then compared with its own target only.",
             _code(prediction, target),
+            changes,
         ),
     )
 
@@ -83,7 +88,22 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def _code(prediction: tuple[int, ...], target: tuple[int, ...]) -> str:
     if len(prediction) > len(target):
-        axis = next((i for i, size in enumerate(prediction) if size == 1 and i), -1)
-        return f"loss = criterion(output.squeeze({axis}), target)"
-    axis = next((i for i, size in enumerate(target) if size == 1 and i), -1)
-    return f"loss = criterion(output, target.squeeze({axis}))"
+        return f"loss = criterion(output.squeeze({_single(prediction)}), target)"
+    return f"loss = criterion(output, target.squeeze({_single(target)}))"
+
+
+def _single(shape: tuple[int, ...]) -> int:
+    """The axis of one entry, the batch's left out."""
+    return next((i for i, size in enumerate(shape) if size == 1 and i), -1)
+
+
+def _squeezed(
+    prediction: tuple[int, ...], target: tuple[int, ...], side: int = 0, of: tuple[str, ...] = ()
+) -> tuple[Change, ...]:
+    """An axis is taken from the longer of the two, if that makes them equal; ``side``: the prediction's."""
+    longer, shorter = sorted((prediction, target), key=len, reverse=True)
+    axis = _single(longer)
+    if axis < 0 or longer[:axis] + longer[axis + 1 :] != shorter:
+        return ()
+    argument = side if longer is prediction else 1 - side
+    return (Rewrite(f"{{it}}.squeeze({axis})", argument=argument, of=of, safety=Safety.SAFE),)

@@ -1,9 +1,11 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import Losses
 from dnndoctor.rule import rule
-from dnndoctor.rules.loss.feeding import fed_by
+from dnndoctor.rules.edits import take_away
+from dnndoctor.rules.loss.feeding import UNCHANGED, fed_by
 
 TAKES_LOGITS = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss")
 PROBABILITIES = ("sigmoid", "hardsigmoid", "softmax")
@@ -52,7 +54,11 @@ def sigmoid_before_bce_logits(losses: Losses, *, certain: float = 0.731) -> Iter
             ),
             fix=Fix(
                 f"Remove the {fed.name} before the loss",
-                "Probabilities then reach from 0 to 1, and the loss can fall to 0.",
+                "Probabilities then reach from 0 to 1, and the loss can fall to 0. Compare a score with 0 where a "
+                "probability was compared with 0.5.",
                 "loss = F.binary_cross_entropy_with_logits(scores, target)  # scores: the last layer's output",
+                take_away(fed, Safety.UNSAFE if fed.in_model else Safety.SAFE)
+                if fed_by(loss.chain, PROBABILITIES, UNCHANGED) is fed
+                else (),
             ),
         )

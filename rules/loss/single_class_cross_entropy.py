@@ -1,9 +1,13 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, FirstOf, Rewrite, Unwrap
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import LossInput, LossInputs
+from dnndoctor.measurements import LossInput, LossInputs, SoftmaxUse
 from dnndoctor.rule import rule
+from dnndoctor.rules.edits import CALLED, exchange
 from dnndoctor.rules.loss.feeding import NEARLY_UNCHANGED, fed_by
+
+DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 @rule("LOS112", Severity.ERROR, practice="loss")
@@ -46,16 +50,36 @@ def single_class_cross_entropy(inputs: LossInputs, *, fewest: int = 2) -> Iterat
             )
 
 
-def _finding(each: LossInput, message: str, use: object = None) -> Finding:
-    location = getattr(use, "location", None) or each.place
+def _finding(each: LossInput, message: str, use: SoftmaxUse | None = None) -> Finding:
+    location = (use.location if use is not None else None) or each.place
     return Finding(
         message,
         location=location,
-        subject=getattr(use, "module", None) or None,
+        subject=(use.module if use is not None else None) or None,
         evidence=(Evidence("entries of the class axis", 1, 2),),
         fix=Fix(
             "Use the binary cross-entropy for one output, or one output per class",
             "The loss then depends on the weights.",
             "loss = F.binary_cross_entropy_with_logits(scores.squeeze(1), target.float())  # scores: no softmax",
+            _other_activation(each, use) if use is not None else _other_loss(each),
         ),
     )
+
+
+def _other_loss(each: LossInput) -> tuple[Change, ...]:
+    """The fused binary loss where one score per sample meets numbers 0 and 1, the squared error for other numbers."""
+    if each.target_kind != "float" or each.input_shape != each.target_shape or not each.distinct:
+        return ()
+    binary = set(each.distinct) <= {0.0, 1.0}
+    return exchange("cross_entropy", "binary_cross_entropy_with_logits" if binary else "mse_loss", each.place)
+
+
+def _other_activation(each: LossInput, use: SoftmaxUse) -> tuple[Change, ...]:
+    """A sigmoid for a loss of probabilities; nothing for one of numbers."""
+    if use.location is None or use.function != "softmax":
+        return ()
+    if each.function == "binary_cross_entropy":
+        call = Rewrite("torch.sigmoid({0})", at=use.location, of=("softmax",), method=True, dropping=("dim", "1"))
+        layer = Rewrite("torch.nn.Sigmoid()", at=use.location, of=("Softmax",), dropping=("dim", "0"))
+        return (FirstOf(((call,), (layer,)), at=use.location),)
+    return (Unwrap(at=use.location, of=CALLED["softmax"], method=True),) if each.function in DISTANCES else ()

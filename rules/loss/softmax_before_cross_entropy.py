@@ -1,9 +1,13 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from math import e, log
 
+from dnndoctor.changes import Change, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import Fed, Loss, Losses, LossInput, LossInputs
 from dnndoctor.rule import rule
+from dnndoctor.rules.edits import take_away
+from dnndoctor.rules.loss.feeding import UNCHANGED
 
 NORMALISERS = ("softmax", "log_softmax")
 # What may stand between the softmax and the loss and leave it the prediction. A product, sum or mean makes a
@@ -75,7 +79,7 @@ def _superfluous(loss: Loss) -> Fed | None:
     logged = False
     for fed in loss.chain:
         if fed.name in NORMALISERS:
-            found.append(Fed("log_softmax" if logged else fed.name, fed.location, fed.module))
+            found.append(replace(fed, name="log_softmax" if logged else fed.name))
             logged = False
         elif fed.name not in TRANSPARENT:
             break
@@ -106,7 +110,10 @@ def _finding(loss: Loss, fed: Fed) -> Finding:
             subject=fed.module or None,
             evidence=(Evidence("log_softmax in the chain", 2, 1),),
             fix=Fix(
-                "Use nll_loss, or feed the raw scores", "One operation less.", "loss = F.nll_loss(log_probs, target)"
+                "Use nll_loss, or feed the raw scores",
+                "One operation less.",
+                "loss = F.nll_loss(log_probs, target)",
+                _removal(loss, fed),
             ),
             severity=Severity.INFO,
         )
@@ -124,5 +131,13 @@ def _finding(loss: Loss, fed: Fed) -> Finding:
             "Remove the softmax before the loss",
             "The loss can then fall to 0, and wrong predictions get their full gradient.",
             "loss = F.cross_entropy(scores, target)  # scores: the last layer's output, no softmax",
+            _removal(loss, fed),
         ),
     )
+
+
+def _removal(loss: Loss, fed: Fed) -> tuple[Change, ...]:
+    """Where nothing on the way was made for probabilities, as a clamp is; in a model others may count on them."""
+    if fed not in loss.chain or any(each.name not in UNCHANGED for each in loss.chain[: loss.chain.index(fed)]):
+        return ()
+    return take_away(fed, Safety.UNSAFE if fed.in_model else Safety.SAFE)

@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import LossInput, LossInputs
 from dnndoctor.rule import rule
+from dnndoctor.rules.edits import LAYERS, exchange, take_away
 from dnndoctor.rules.loss.feeding import UNCHANGED, fed_by
 
 DISTANCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
@@ -98,6 +100,21 @@ def _finding(each: LossInput, classes: int, binary: bool, severity: Severity | N
             Evidence("squared error in the later half", each.late_error, 0.0),
             Evidence("targets' variance", each.target_std**2),
         ),
-        fix=Fix("Use a cross-entropy", "Sure mistakes then get the largest gradient and not the smallest.", code),
+        fix=Fix(
+            "Use a cross-entropy",
+            "Sure mistakes then get the largest gradient and not the smallest.",
+            code,
+            _other_loss(each, binary),
+        ),
         severity=severity,
     )
+
+
+def _other_loss(each: LossInput, binary: bool) -> tuple[Change, ...]:
+    """A cross-entropy takes rows with one 1 as they are, and a binary one numbers 0 and 1; both want raw scores."""
+    fits = each.one_hot or (binary and each.distinct == (0.0, 1.0) and each.input_shape == each.target_shape)
+    squashed = fed_by(each.chain, ("sigmoid", "softmax"), UNCHANGED)
+    if not fits or each.by_hand or each.function not in LAYERS or (squashed is None and _squashed(each)):
+        return ()
+    other = "binary_cross_entropy_with_logits" if binary else "cross_entropy"
+    return (*exchange(each.function, other, each.place), *(take_away(squashed) if squashed is not None else ()))

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, Severity
 from dnndoctor.measurements import LearningRateSweep, LossInputs, Optimizers
 from dnndoctor.rule import rule
@@ -69,6 +70,7 @@ def sum_reduced_loss(
             "Use the mean over the batch",
             f"The step is then {samples} times smaller, and does not depend on the batch size.",
             'reduction="mean"',
+            (SetArgument("reduction", '"mean"'),) if what != "the loss" else (),
         ),
         severity=Severity.WARNING if high else None,
     )

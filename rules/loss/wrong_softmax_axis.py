@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, FirstOf, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import LossInput, LossInputs, SoftmaxUse
 from dnndoctor.rule import rule
+from dnndoctor.rules.edits import LAYERS
 from dnndoctor.rules.loss.feeding import NEARLY_UNCHANGED
 
 BETWEEN = NEARLY_UNCHANGED | {"log"}
@@ -63,6 +65,7 @@ def wrong_softmax_axis(inputs: LossInputs, *, fewest_samples: int = 2, tolerance
                 "Normalise over the classes",
                 "Each sample then has probabilities of its own that add up to 1.",
                 f"{use.function}(scores, dim={_classes_axis(use)})",
+                _other_axis(use),
             ),
         )
 
@@ -90,3 +93,10 @@ def _wrong(each: LossInput, use: SoftmaxUse, inputs: LossInputs, fewest: int, to
 
 def _classes_axis(use: SoftmaxUse) -> int:
     return 1 if len(use.shape) != 3 else -1
+
+
+def _other_axis(use: SoftmaxUse) -> tuple[Change, ...]:
+    axis, place = str(_classes_axis(use)), use.location
+    call = SetArgument("dim", axis, position=1, at=place, of=(use.function,), method=True)
+    layer = SetArgument("dim", axis, position=0, at=place, of=(LAYERS[use.function],))
+    return (FirstOf(((call,), (layer,)), at=place),) if place is not None else ()

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, FirstOf, Rewrite
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import Domain, Domains, Finiteness
 from dnndoctor.rule import rule
@@ -77,5 +78,20 @@ def _finding(each: Domain, message: str, value: float, limit: float, code: str) 
         location=each.location,
         subject=each.module or None,
         evidence=(Evidence("input", value, limit),),
-        fix=Fix("Keep the input away from there, or use the fused function", "Value and gradient stay finite.", code),
+        fix=Fix(
+            "Keep the input away from there, or use the fused function",
+            "Value and gradient stay finite.",
+            code,
+            _kept_away(each),
+        ),
     )
+
+
+def _kept_away(each: Domain) -> tuple[Change, ...]:
+    """An epsilon where the function is called; what is divided by where it is a quotient."""
+    if each.operation == "div":
+        sign, call = (Rewrite("{it} + 1e-8", argument=1, of=of, method=True) for of in (("/",), ("div",)))
+        return (FirstOf(((sign,), (call,))),)
+    if each.operation not in NEAR_ZERO or each.operation == "reciprocal":
+        return ()
+    return (Rewrite("{it} + 1e-8", argument=0, of=(each.operation,), method=True),)

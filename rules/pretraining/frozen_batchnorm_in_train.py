@@ -1,8 +1,12 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, InsertAfter, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Modes, Origins
+from dnndoctor.measurements import FrozenNorms, Modes, Origins
 from dnndoctor.rule import rule
+from dnndoctor.rules.naming import attribute
+
+MOST_LINES = 4
 
 
 @rule(
@@ -52,5 +56,15 @@ def frozen_batchnorm_in_train(origins: Origins, modes: Modes | None, *, fewest: 
                 "put the frozen part into evaluation mode after model.train()",
                 f"{len(each.moving)} of its norms keep the statistics that they were trained with.",
                 "model.train()\nmodel.backbone.eval()  # the frozen part",
+                _still(each),
             ),
         )
+
+
+def _still(each: FrozenNorms) -> tuple[Change, ...]:
+    """Behind the call of ``train``, the norms by their own names."""
+    names = [name.removeprefix(f"{each.model}.") for name in each.moving]
+    if each.location is None or len(names) > MOST_LINES:
+        return ()
+    code = "\n".join(f"{attribute(name, '{0}')}.eval()" for name in names)
+    return (InsertAfter(code, at=each.location, of=("train",), method=True, safety=Safety.SAFE),)

@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, FirstOf, InsertAfter, InsertBefore, Loop, Rewrite, Safety, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import LooseDropout, LooseDropouts, Mode, Modes
+from dnndoctor.measurements import Clearings, LooseDropout, LooseDropouts, Mode, Modes
 from dnndoctor.rule import rule
 
 NEW = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout"}  # what a pass builds has no path
@@ -16,7 +17,9 @@ NEW = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout"}  # what
         "reinforcement": "in reinforcement learning the model acts without an update, as a part of training",
     },
 )
-def dropout_active_in_evaluation(modes: Modes, loose: LooseDropouts | None, *, fewest: int = 1) -> Iterator[Finding]:
+def dropout_active_in_evaluation(
+    modes: Modes, loose: LooseDropouts | None, clearings: Clearings | None = None, *, fewest: int = 1
+) -> Iterator[Finding]:
     """The model is evaluated in training mode: dropout drops, batch norm follows the evaluation batches.
 
     What it measures
@@ -78,6 +81,7 @@ def dropout_active_in_evaluation(modes: Modes, loose: LooseDropouts | None, *, f
                 "switch to evaluation mode before evaluating",
                 "The score is then no longer tied to chance or to the batch by dropout or batch norm.",
                 "model.eval()\n...  # evaluate\nmodel.train()",
+                _switched(model, location, modes, clearings) if not meant else (),
             ),
             severity=Severity.INFO if meant else Severity.ERROR,
         )
@@ -100,6 +104,28 @@ def _unreached(line: LooseDropout) -> Finding:
             "let the model's mode reach the dropout",
             "The score is then no longer tied to chance.",
             f"self.dropout = nn.Dropout({line.p:g})  # in __init__" if line.layer else code,
+            (_reached(line),),
         ),
         severity=Severity.ERROR if line.evaluation else Severity.INFO,
     )
+
+
+def _switched(model: str, location: Location | None, modes: Modes, clearings: Clearings | None) -> tuple[Change, ...]:
+    """Around the evaluation's loop; where nothing can stand behind it, back to training before each training pass."""
+    if location is None or clearings is None or not clearings.training:
+        return ()
+    around = Loop(without=clearings.training)
+    off = InsertBefore("{callee}.eval()", at=location, loop=around, safety=Safety.SAFE)
+    on = InsertAfter("{callee}.train()", at=location, loop=around, unless="train", safety=Safety.SAFE)
+    options: tuple[tuple[Change, ...], ...] = ((off, on),)
+    trained = next((each.location for each in modes.purpose("training") if each.model == model), None)
+    if trained is not None:
+        options += ((off, InsertBefore("{callee}.train()", at=trained, safety=Safety.SAFE)),)
+    return (FirstOf(options, at=location, safety=Safety.SAFE),)
+
+
+def _reached(line: LooseDropout) -> Change:
+    if line.layer:
+        code = f"torch.nn.functional.{line.function}({{0}}, {line.p:g}, self.training)"
+        return Rewrite(code, of=tuple(f"{each}()" for each in sorted(NEW)), safety=Safety.SAFE)
+    return SetArgument("training", "self.training", position=2, of=(line.function,), safety=Safety.SAFE)

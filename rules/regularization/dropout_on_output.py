@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Unwrap
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import Wiring
 from dnndoctor.rule import rule
@@ -47,5 +48,6 @@ def dropout_on_output(wiring: Wiring, *, tolerated: int = 0) -> Iterator[Finding
                 "take the dropout off the output",
                 f"The loss then compares all predictions with their targets, and not {1 - p:.0%} of them.",
                 "return self.head(self.dropout(x))  # before the last layer, not behind it",
+                (Unwrap(),),
             ),
         )

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import FirstOf, RemoveArgument, Rename, Rewrite, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import Dropout, DropoutSetting, LayerSettings, RecurrentSetting, Wiring
 from dnndoctor.rule import rule
@@ -51,12 +52,19 @@ def dropout_without_effect(
 
 def _between_layers(each: RecurrentSetting) -> Finding:
     code = f"out, _ = self.{each.name.rpartition('.')[2]}(x)\nout = self.dropout(out)  # nn.Dropout({each.dropout:g})"
+    # What never acted goes; a dropout that acts would be another model.
+    changes = (RemoveArgument("dropout", of=(each.kind,), safety=Safety.SAFE),)
     return Finding(
         f"{each.name} has dropout={each.dropout:g}, which acts between stacked layers, but only {each.layers} layer",
         location=each.location,
         subject=each.name,
         evidence=(Evidence("stacked layers", each.layers, 2), Evidence("dropout", each.dropout, 0.0)),
-        fix=Fix("drop the outputs of the layer instead", f"{each.dropout:.0%} of its outputs are then dropped.", code),
+        fix=Fix(
+            "drop the outputs of the layer instead",
+            f"{each.dropout:.0%} of its outputs are then dropped.",
+            code,
+            changes,
+        ),
     )
 
 
@@ -66,19 +74,27 @@ def _thrown_away(use: Dropout) -> Finding:
         location=use.call or use.location,
         subject=use.name,
         evidence=(Evidence("operations that take the result", 0, 1),),
-        fix=Fix("use the result", f"{use.p or 0:.0%} of the units are then dropped.", "x = self.dropout(x)"),
+        fix=Fix(
+            "use the result",
+            f"{use.p or 0:.0%} of the units are then dropped.",
+            "x = self.dropout(x)",
+            (Rewrite("{0} = {it}"),),
+        ),
     )
 
 
 def _other_shape(use: Dropout) -> Finding:
     samples = use.function == "dropout1d"
+    changes = (
+        FirstOf(((Rename("Dropout", of=("Dropout1d", "Dropout2d")),), (Rename("dropout", of=(use.function,)),))),
+    )
     what = "drops whole samples" if samples else "acts as a plain dropout"
     return Finding(
         f"{use.name} {what} of its {use.shape[0]} x {use.shape[1]} input, which has no channels to drop",
         location=use.location,
         subject=use.name,
         evidence=(Evidence("dimensions of the input", len(use.shape), 3 if samples else 4),),
-        fix=Fix("take a plain dropout", "It drops single features of each sample.", f"nn.Dropout({use.p:g})"),
+        fix=Fix("take a plain dropout", "It drops single features of each sample.", f"nn.Dropout({use.p:g})", changes),
         severity=None if samples else Severity.INFO,
     )
 

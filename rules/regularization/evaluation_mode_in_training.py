@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, InsertBefore, Loop, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Mode, Modes, Run
 from dnndoctor.rule import rule
@@ -61,8 +62,15 @@ def evaluation_mode_in_training(modes: Modes, run: Run | None, *, fewest: int = 
                 "switch back to training mode before training",
                 f"{len(layers)} dropout or batch-norm layers do their work again in all {passes} passes.",
                 "model.train()  # at the start of every epoch",
+                _switched(group[0]),
             ),
         )
+
+
+def _switched(each: Mode) -> tuple[Change, ...]:
+    """Before the loop over the batches; where one pass takes all of the data, before that pass."""
+    loop = Loop() if each.training_data else None
+    return (InsertBefore("{callee}.train()", at=each.location, loop=loop, safety=Safety.SAFE),) if each.location else ()
 
 
 def _second_pass(mode: Mode, modes: Modes) -> bool:

@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, Safety, SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Loaders, Run, SampleOrder
+from dnndoctor.measurements import Loader, Loaders, Run, SampleOrder
 from dnndoctor.rule import rule
 
 # Targets that say nothing about the order of the samples; where a dataset can be read, it is judged all the same.
@@ -88,6 +89,15 @@ def not_shuffled(
             "shuffle in every epoch",
             f"Brings neighbours back to chance, so that each batch stands for the whole: {text}.",
             "# shuffle within the iterable dataset, through a buffer" if stream else code,
+            _shuffling(training, Safety.SAFE if order.sorted else Safety.UNSAFE),
         ),
         severity=Severity.ERROR if order.sorted else Severity.WARNING,
     )
+
+
+def _shuffling(loader: Loader | None, safety: Safety) -> tuple[Change, ...]:
+    if loader is None or loader.location is None or loader.iterable or not loader.sequential:
+        return ()
+    others = ("sampler", "batch_sampler")
+    at = loader.location
+    return (SetArgument("shuffle", "True", position=2, unless=others, at=at, of=("DataLoader",), safety=safety),)

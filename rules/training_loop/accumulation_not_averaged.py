@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, Rewrite
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Accumulation, Optimizers
+from dnndoctor.measurements import Accumulation, Clearings, Optimizers
 from dnndoctor.rule import rule
 
 SENSITIVE = ("SGD", "ASGD", "updates by hand")  # their step is proportional to the gradient
@@ -14,7 +15,12 @@ SEVERAL = {
 
 @rule("LOP103", Severity.WARNING, practice="training-loop", not_for=SEVERAL)
 def accumulation_not_averaged(
-    accumulation: Accumulation, optimizers: Optimizers | None, *, share: float = 0.8, fewest: int = 3
+    accumulation: Accumulation,
+    optimizers: Optimizers | None,
+    clearings: Clearings | None = None,
+    *,
+    share: float = 0.8,
+    fewest: int = 3,
 ) -> Iterator[Finding]:
     """Gradients of several mean losses are added up per step, and not divided by their number.
 
@@ -53,6 +59,14 @@ def accumulation_not_averaged(
             f"Divide the loss by {k}",
             "The step is then that of one batch as large as all of them together.",
             f"loss = loss / {k}\nloss.backward()",
+            _divided(clearings, k),
         ),
         severity=Severity.INFO if adaptive else None,
     )
+
+
+def _divided(clearings: Clearings | None, passes: int) -> tuple[Change, ...]:
+    """The loss is what ``backward`` is called on, and takes nothing."""
+    at = clearings.optimizers[0].backward_location if clearings is not None and clearings.optimizers else None
+    code = f"({{0}} / {passes}).backward()"
+    return (Rewrite(code, at=at, of=("backward",), method=True),) if at is not None else ()

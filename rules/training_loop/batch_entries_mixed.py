@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Dependence, Mixing, Passage
 from dnndoctor.rule import rule
@@ -108,6 +109,11 @@ def _fix(mixing: Mixing, passage: Passage) -> Fix:
         return Fix("normalize along the axis of the features", gain, f"{passage.operation}(x, dim=-1)")
     if passage.batch_first is False:
         return Fix(
-            "tell the layer that the batch comes first", gain, f"nn.{passage.layer_class}(..., batch_first=True)"
+            "tell the layer that the batch comes first",
+            gain,
+            f"nn.{passage.layer_class}(..., batch_first=True)",
+            (SetArgument("batch_first", "True", of=(passage.layer_class,), at=passage.layer_location),)
+            if passage.layer_location is not None
+            else (),
         )
     return Fix("leave the batch in front", gain, "x = x.transpose(0, 1)")

@@ -1,12 +1,20 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, MoveStatement, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import ClipOrder
+from dnndoctor.measurements import Clearings, ClipOrder, Gradients
 from dnndoctor.rule import rule
 
 
 @rule("LOP108", Severity.ERROR, practice="training-loop")
-def clip_before_backward(clipping: ClipOrder, *, fewest: int = 3, share: float = 0.9) -> Iterator[Finding]:
+def clip_before_backward(
+    clipping: ClipOrder,
+    clearings: Clearings | None = None,
+    gradients: Gradients | None = None,
+    *,
+    fewest: int = 3,
+    share: float = 0.9,
+) -> Iterator[Finding]:
     """Gradients are clipped before the backward pass has made them.
 
     What it measures
@@ -41,5 +49,12 @@ def clip_before_backward(clipping: ClipOrder, *, fewest: int = 3, share: float =
             f"All {clipping.in_vain} steps then keep to the limit; none of them does now.",
             "optimizer.zero_grad()\nloss.backward()\n"
             "torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)\noptimizer.step()",
+            _behind_backward(clearings) if gradients is None or not gradients.scaled else (),
         ),
     )
+
+
+def _behind_backward(clearings: Clearings | None) -> tuple[Change, ...]:
+    places = {each.backward_location for each in clearings.optimizers} if clearings is not None else set()
+    to = places.pop() if len(places) == 1 else None
+    return (MoveStatement(to, after=True, safety=Safety.SAFE),) if to is not None else ()

@@ -1,12 +1,15 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, Enclose, Loop, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Modes
+from dnndoctor.measurements import Clearings, Mode, Modes
 from dnndoctor.rule import rule
 
 
 @rule("LOP110", Severity.INFO, practice="training-loop")
-def evaluation_tracks_gradients(modes: Modes, *, fewest: int = 2) -> Iterator[Finding]:
+def evaluation_tracks_gradients(
+    modes: Modes, clearings: Clearings | None = None, *, fewest: int = 2
+) -> Iterator[Finding]:
     """Evaluation builds the autograd graph, and no backward pass follows.
 
     What it measures
@@ -43,5 +46,13 @@ def evaluation_tracks_gradients(modes: Modes, *, fewest: int = 2) -> Iterator[Fi
                 "evaluate without gradients",
                 f"None of the {each.passes} passes then keeps its activations.",
                 "model.eval()\nwith torch.no_grad():\n    output = model(x)",
+                _enclosed(each, clearings),
             ),
         )
+
+
+def _enclosed(each: Mode, clearings: Clearings | None) -> tuple[Change, ...]:
+    if each.location is None or clearings is None or not clearings.training:
+        return ()
+    around = Loop(without=clearings.training)
+    return (Enclose("with torch.no_grad():", at=each.location, loop=around, safety=Safety.SAFE),)

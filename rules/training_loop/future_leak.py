@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
 from dnndoctor.measurements import Dependence, FutureLeak, Passage
 from dnndoctor.rule import rule
@@ -56,5 +57,9 @@ def _finding(leak: FutureLeak, passage: Passage) -> Finding:
             "keep the recurrence to one way" if two_ways else "hide later steps from earlier ones",
             f"None of the {leak.steps} steps then sees its own target.",
             code,
+            # The mask of a call that has one is for a person to change.
+            (SetArgument("is_causal", "True", position=5, unless=("attn_mask",), of=(passage.operation,)),)
+            if passage.operation == "scaled_dot_product_attention" and not passage.layer
+            else (),
         ),
     )

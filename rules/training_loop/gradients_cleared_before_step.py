@@ -1,7 +1,8 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, MoveStatement, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
-from dnndoctor.measurements import Clearings
+from dnndoctor.measurements import Clearing, Clearings
 from dnndoctor.rule import rule
 
 
@@ -41,5 +42,12 @@ def gradients_cleared_before_step(clearings: Clearings, *, fewest: int = 3, shar
                 "clear the gradients before the backward pass",
                 f"All {each.empty} steps then have a gradient to follow; now the weights never learn.",
                 "optimizer.zero_grad()\nloss.backward()\noptimizer.step()",
+                _earlier(each) if len(clearings.optimizers) == 1 else (),
             ),
         )
+
+
+def _earlier(each: Clearing) -> tuple[Change, ...]:
+    if each.zero_location is None or each.backward_location is None:
+        return ()
+    return (MoveStatement(each.backward_location, at=each.zero_location, safety=Safety.SAFE),)

@@ -1,12 +1,15 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, FirstOf, InsertAfter, InsertBefore, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
-from dnndoctor.measurements import Clearings
+from dnndoctor.measurements import Clearing, Clearings, Optimizers
 from dnndoctor.rule import rule
 
 
 @rule("LOP101", Severity.ERROR, practice="training-loop")
-def gradients_not_cleared(clearings: Clearings, *, fewest: int = 3) -> Iterator[Finding]:
+def gradients_not_cleared(
+    clearings: Clearings, optimizers: Optimizers | None = None, *, fewest: int = 3
+) -> Iterator[Finding]:
     """Gradients are never cleared, so that every step adds those of all steps before.
 
     What it measures
@@ -29,7 +32,8 @@ def gradients_not_cleared(clearings: Clearings, *, fewest: int = 3) -> Iterator[
     """
     if all(each.intervals < fewest for each in clearings.optimizers):
         raise NotExamined(f"fewer than {fewest} steps with a backward pass between them were watched")
-    for each in clearings.optimizers:
+    closures = [each.closure for each in optimizers.all] if optimizers is not None else []
+    for index, each in enumerate(clearings.optimizers):
         if each.intervals < fewest or each.uncleared < each.intervals:
             continue
         yield Finding(
@@ -41,5 +45,21 @@ def gradients_not_cleared(clearings: Clearings, *, fewest: int = 3) -> Iterator[
                 "clear the gradients before each backward pass",
                 f"Each step then follows its own batch alone, and not the sum over {each.intervals} steps and more.",
                 "optimizer.zero_grad()\nloss.backward()\noptimizer.step()",
+                _clearing(each, len(clearings.optimizers) == 1, any(closures[index : index + 1])),
             ),
         )
+
+
+def _clearing(each: Clearing, alone: bool, closure: bool) -> tuple[Change, ...]:
+    """Before the backward pass, or after the step where several passes lead to it."""
+    if not each.variable:
+        by_hand = each.optimizer == "updates by hand" and each.backward_location is not None
+        return (InsertBefore("model.zero_grad()", at=each.backward_location, safety=Safety.SAFE),) if by_hand else ()
+    code = f"{each.variable}.zero_grad()"
+    before = InsertBefore(code, at=each.backward_location, safety=Safety.SAFE)
+    after = InsertAfter(code, at=each.step_location, safety=Safety.SAFE)
+    if each.backward_location is None or each.step_location is None:
+        return ()
+    if closure:
+        return (before,)
+    return (FirstOf(((before,), (after,)), safety=Safety.SAFE),) if alone and each.backwards <= 1 else (after,)

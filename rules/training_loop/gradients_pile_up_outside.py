@@ -1,12 +1,15 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Rewrite, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import PiledGradient, PiledGradients
+from dnndoctor.measurements import PiledGradient, PiledGradients, Weights
 from dnndoctor.rule import rule
 
 
 @rule("LOP109", Severity.WARNING, practice="training-loop")
-def gradients_pile_up_outside(piled: PiledGradients, *, growth: float = 2.0, fewest: int = 3) -> Iterator[Finding]:
+def gradients_pile_up_outside(
+    piled: PiledGradients, weights: Weights | None = None, *, growth: float = 2.0, fewest: int = 3
+) -> Iterator[Finding]:
     """A copy of the trained model, which no optimizer holds, collects gradients that nobody clears.
 
     What it measures
@@ -30,6 +33,8 @@ def gradients_pile_up_outside(piled: PiledGradients, *, growth: float = 2.0, few
     """
     if not piled.models:
         raise NotApplicable("no model outside of the optimizers is given gradients")
+    # Where the optimizer's own parameters get none, it holds the wrong model, and this is the one to train.
+    astray = weights is not None and not any(p.received_gradient for p in weights.parameters if p.optimizer is not None)
     for each in piled.models:
         if each.copy_of is not None and _grows(each, growth, fewest):
             first, last = float(each.norm[0]), float(each.norm[-1])
@@ -43,6 +48,9 @@ def gradients_pile_up_outside(piled: PiledGradients, *, growth: float = 2.0, few
                     "call it without gradients",
                     f"No backward pass then goes through its {each.parameters} parameters.",
                     "with torch.no_grad():\n    target = target_network(x)",
+                    (Rewrite("{it}.detach()", at=each.call, safety=Safety.SAFE),)
+                    if each.call is not None and not astray
+                    else (),
                 ),
             )
 

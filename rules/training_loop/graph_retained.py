@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, Rewrite, Safety
 from dnndoctor.findings import Evidence, Finding, Fix, Location, NotExamined, Severity
 from dnndoctor.measurements import KeptGraphs
 from dnndoctor.rule import rule
@@ -43,6 +44,7 @@ def graph_retained(graphs: KeptGraphs, *, growth: float = 2.0, fewest: int = 3, 
                 "detach what is carried over from step to step",
                 f"Each backward pass then goes through about {first} nodes, and not through {last} and more.",
                 "hidden = hidden.detach()",
+                _detached(graphs),
             ),
         )
     for each in graphs.sums:
@@ -61,5 +63,18 @@ def _kept_sum(location: Location | None, steps: int) -> Finding:
         f"a sum takes in the losses of {steps} steps together with their graphs, and no backward pass uses it",
         location=location,
         evidence=(Evidence("graphs kept", steps, 0),),
-        fix=Fix("add up numbers", f"None of {steps} graphs is then kept.", "total += loss.item()"),
+        fix=Fix(
+            "add up numbers",
+            f"None of {steps} graphs is then kept.",
+            "total += loss.item()",
+            # A number would do, but what the total is asked for later may need a tensor.
+            (Rewrite("{it}.detach()", argument=1, of=("+",), safety=Safety.SAFE),),
+        ),
     )
+
+
+def _detached(graphs: KeptGraphs) -> tuple[Change, ...]:
+    forms = {"tensor": "{it}.detach()", "tuple": "tuple(each.detach() for each in {it})"}
+    if graphs.carried is None or graphs.argument is None or graphs.form not in forms:
+        return ()
+    return (Rewrite(forms[graphs.form], argument=graphs.argument, at=graphs.carried, safety=Safety.SAFE),)

@@ -1,11 +1,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dnndoctor.changes import Change
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Activations, Layers, Run, Weights
+from dnndoctor.measurements import Activations, Layers, Optimizers, Run, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.chains import each_chain
 from dnndoctor.rules.naming import attribute
+from dnndoctor.rules.weight_initialization.redrawing import call_for, redrawn
 from dnndoctor.rules.weight_initialization.scale import Scaled, off_scale
 
 
@@ -15,6 +17,7 @@ def mis_scaled_weights(
     weights: Weights,
     activations: Activations | None,
     run: Run | None,
+    optimizers: Optimizers | None = None,
     *,
     factor: float = 3.0,
     signal_high: float = 10.0,
@@ -56,7 +59,7 @@ def mis_scaled_weights(
     if not any(each.drawn for each in weights.parameters):
         raise NotExamined("the weights were not seen before the first step")
     limits = _Limits(factor, signal_high, signal_low, saturated, overflow, lost)
-    yield from each_chain(layers, lambda chain: _judged(chain, weights, activations, limits))
+    yield from each_chain(layers, lambda chain: _judged(chain, weights, activations, optimizers, limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,9 @@ class _Limits:
     lost: float
 
 
-def _judged(layers: Layers, weights: Weights, activations: Activations | None, at: _Limits) -> Iterator[Finding]:
+def _judged(
+    layers: Layers, weights: Weights, activations: Activations | None, optimizers: Optimizers | None, at: _Limits
+) -> Iterator[Finding]:
     """The layers of one chain."""
     off = off_scale(layers, weights, at.factor)
     large = [each for each in off if each.ratio > 1]
@@ -85,7 +90,7 @@ def _judged(layers: Layers, weights: Weights, activations: Activations | None, a
             else _relative(highest, at.signal_high)
         )
         grave = flat > 0.80 or highest > at.overflow
-        yield from _findings(large, "large", signal, grave)
+        yield from _findings(large, "large", signal, grave, optimizers)
         return
     if not any(each.unit_std for each in layers.affine):
         if off:
@@ -94,7 +99,7 @@ def _judged(layers: Layers, weights: Weights, activations: Activations | None, a
     lowest = min((each.layer.unit_std for each in small if each.layer.unit_std is not None), default=source)
     lowest /= max(source, first)
     if small and lowest < at.signal_low and len(layers.hidden) > 1:
-        yield from _findings(small, "small", _relative(lowest, at.signal_low), lowest < at.lost)
+        yield from _findings(small, "small", _relative(lowest, at.signal_low), lowest < at.lost, optimizers)
 
 
 def _relative(figure: float, expected: float) -> Evidence:
@@ -107,17 +112,20 @@ def _saturated(activations: Activations | None, large: list[Scaled]) -> float:
     return max((each.history[0].saturated_share for each in sites if each.layer in names), default=0.0)
 
 
-def _findings(off: list[Scaled], side: str, signal: Evidence, grave: bool) -> Iterator[Finding]:
+def _findings(
+    off: list[Scaled], side: str, signal: Evidence, grave: bool, optimizers: Optimizers | None
+) -> Iterator[Finding]:
     lines: dict[object, list[Scaled]] = {}
     for each in off:
         place = each.weight.location or each.layer.location
         lines.setdefault((place.file, place.line) if place else None, []).append(each)
     for group in lines.values():
-        yield _finding(group, side, signal, grave)
+        yield _finding(group, side, signal, grave, optimizers)
 
 
-def _finding(off: list[Scaled], side: str, signal: Evidence, grave: bool) -> Finding:
+def _finding(off: list[Scaled], side: str, signal: Evidence, grave: bool, optimizers: Optimizers | None) -> Finding:
     worst = max(off, key=lambda each: max(each.ratio, 1 / max(each.ratio, 1e-30)))
+    others = [each for each in off if each is not worst]
     kind = worst.layer.activation or "no activation"
     times = worst.ratio if side == "large" else 1 / max(worst.ratio, 1e-30)
     many = f" (the worst of {len(off)} on this line)" if len(off) > 1 else ""
@@ -132,21 +140,16 @@ def _finding(off: list[Scaled], side: str, signal: Evidence, grave: bool) -> Fin
         location=worst.weight.location or worst.layer.location,
         subject=worst.weight.name,
         evidence=(Evidence("std", worst.weight.std, worst.target), signal),
-        fix=_fix(worst),
+        fix=_fix(worst, redrawn([(each.layer, each.weight) for each in [worst, *others]], optimizers)),
         severity=Severity.ERROR if grave else None,
     )
 
 
-def _fix(worst: Scaled) -> Fix:
-    weight = f"{attribute(worst.layer.name)}.weight"
-    call = {
-        "tanh": f"nn.init.xavier_uniform_({weight})",
-        "softsign": f"nn.init.xavier_uniform_({weight})",
-        "sigmoid": f"nn.init.xavier_uniform_({weight}, gain=4)",
-        None: f"nn.init.normal_({weight}, std={worst.target:.3g})",
-    }.get(worst.layer.activation, f"nn.init.kaiming_normal_({weight}, nonlinearity='relu')")
+def _fix(worst: Scaled, changes: tuple[Change, ...]) -> Fix:
+    call = call_for(worst.layer, f"{attribute(worst.layer.name)}.weight").removeprefix("torch.")
     return Fix(
         "Initialise to the fan-in",
         f"With std {worst.target:.2g} the signal and the gradient keep their size from layer to layer.",
         f"{call}  # likewise in the other layers",
+        changes,
     )

@@ -1,14 +1,17 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Layer, Layers, Parameter, Weights
+from dnndoctor.measurements import Layer, Layers, Optimizers, Parameter, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.naming import attribute
+from dnndoctor.rules.weight_initialization.redrawing import redrawn
 from dnndoctor.rules.weight_initialization.scale import grouped
 
 
 @rule("INI101", Severity.ERROR, practice="weight-initialization")
-def symmetric_weights(layers: Layers, weights: Weights, *, fewest_inputs: int = 2) -> Iterator[Finding]:
+def symmetric_weights(
+    layers: Layers, weights: Weights, optimizers: Optimizers | None = None, *, fewest_inputs: int = 2
+) -> Iterator[Finding]:
     """All units of a layer start with the same weights, so that they all learn the same.
 
     What it measures
@@ -49,10 +52,10 @@ def symmetric_weights(layers: Layers, weights: Weights, *, fewest_inputs: int = 
         place = weight.location or layer.location
         lines.setdefault((place.file, place.line) if place else None, []).append((layer, weight))
     for group in lines.values():
-        yield _finding(group)
+        yield _finding(group, optimizers)
 
 
-def _finding(found: list[tuple[Layer, Parameter]]) -> Finding:
+def _finding(found: list[tuple[Layer, Parameter]], optimizers: Optimizers | None) -> Finding:
     layer, weight = found[0]
     what = "all zero" if weight.max_abs == 0 else f"all {weight.mean:.3g}" if weight.constant else "identical rows"
     many = f", and so are those of {len(found) - 1} more here" if len(found) > 1 else ""
@@ -68,6 +71,7 @@ def _finding(found: list[tuple[Layer, Parameter]]) -> Finding:
             "Initialise the weights at random",
             "Each unit then starts from another place and learns something else.",
             f"nn.init.kaiming_normal_({attribute(layer.name)}.weight)",
+            redrawn(found, optimizers) if layer.kind != "recurrent" else (),
         ),
     )
 

@@ -2,10 +2,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import InsertItem, Rewrite
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LinearPair, Run, Wiring
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.activation_functions.missing_nonlinearity import missing_nonlinearity
+from tests.rules.said import changes
 
 
 def pair(inputs: int = 64, inner: int = 64, outputs: int = 10, **changes: Any) -> LinearPair:
@@ -74,3 +76,9 @@ def test_a_projection_behind_a_contrastive_encoder() -> None:
     run = Run("cpu", None, 50, family="contrastive")
     found = missing_nonlinearity.evaluate({Wiring: Wiring((pair(),), affine=4), Run: run})
     assert found.state is State.NOT_APPLICABLE
+
+
+def test_the_activation_goes_between() -> None:
+    assert changes(judge(pair())) == (Rewrite("torch.relu({it})"),)
+    assert changes(judge(pair(first="layers.0", second="layers.1"))) == (InsertItem("torch.nn.ReLU()", after=True),)
+    assert changes(judge(pair(), pair(first="fc2", second="fc3"), affine=6)) == ()

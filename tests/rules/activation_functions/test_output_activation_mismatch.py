@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Unwrap
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LossInputs
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.activation_functions.output_activation_mismatch import output_activation_mismatch
 from tests.rules.loss.fed import chain, fed, inputs
+from tests.rules.said import only
 
 
 def judge(activation: str, low: float, high: float, function: str = "mse_loss", **facts: Any) -> Result:
@@ -52,3 +54,9 @@ def test_squashed_scores_under_cross_entropy() -> None:
 
 def test_too_few_targets() -> None:
     assert judge("relu", -5, 5, rows=31).state is State.NOT_EXAMINED
+
+
+def test_the_activation_is_taken_away() -> None:
+    change = only(judge("relu", -1.6, 1.6))
+    assert isinstance(change, Unwrap)
+    assert (change.at, change.of) == (Location("train.py", 19), ("relu", "ReLU"))

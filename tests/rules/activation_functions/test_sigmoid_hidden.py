@@ -3,10 +3,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from dnndoctor.changes import Rename
 from dnndoctor.findings import Severity
 from dnndoctor.measurements import Activation, Activations, Gradients, Layer, Layers, ParameterGradient
 from dnndoctor.rule import State
 from dnndoctor.rules.activation_functions.sigmoid_hidden import sigmoid_hidden
+from tests.rules.said import changes, only, options
 
 Site = Callable[..., Activation]
 
@@ -61,3 +63,11 @@ def test_one_finding_per_line(site: Site) -> None:
     same = (site("sigmoid", layer="a", mean=0.5), site("sigmoid", layer="b", mean=0.6))
     [found] = sigmoid_hidden.evaluate({Activations: Activations(same)}).findings
     assert found.subject == "b"
+
+
+def test_the_sigmoid_is_exchanged_where_it_makes_hidden_units_only(site: Site) -> None:
+    hidden, output = site("sigmoid", mean=0.52), site("sigmoid", role="output")
+    call, layer = options(only(sigmoid_hidden.evaluate({Activations: Activations((hidden,))})))
+    assert call == (Rename("relu", at=hidden.location, of=("sigmoid",)),)
+    assert layer == (Rename("ReLU", at=hidden.location, of=("Sigmoid",)),)
+    assert changes(sigmoid_hidden.evaluate({Activations: Activations((hidden, output))})) == ()

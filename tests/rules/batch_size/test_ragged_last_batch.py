@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Severity
 from dnndoctor.measurements import Epochs
 from dnndoctor.rule import State
 from dnndoctor.rules.batch_size.ragged_last_batch import ragged_last_batch
+from tests.rules.said import only
 from tests.rules.scans import HERE, epoch, judge
 
 
@@ -41,3 +43,8 @@ def test_dropped_whole_and_only_batches() -> None:
     assert judge(ragged_last_batch, Epochs((epoch(1, 64),), batch_norm="norm")).state is State.PASS
     assert judge(ragged_last_batch, Epochs((epoch(9, 1),))).state is State.NOT_APPLICABLE
     assert judge(ragged_last_batch, Epochs((epoch(65, 64, role="evaluation"),))).state is State.NOT_EXAMINED
+
+
+def test_the_loader_is_told_to_drop_it() -> None:
+    change = only(judge(ragged_last_batch, Epochs((epoch(1025, 64),), batch_norm="norm")))
+    assert change == SetArgument("drop_last", "True", position=8, unless=("batch_sampler",), of=("DataLoader",))

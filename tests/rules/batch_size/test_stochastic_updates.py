@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import BatchSweep, Loaders, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.batch_size.stochastic_updates import stochastic_updates
+from tests.rules.said import only
 
 Sweep = Callable[..., BatchSweep]
 Load = Callable[..., Loaders]
@@ -64,3 +66,8 @@ def test_an_iterable_of_known_length_is_judged(sweep: Sweep, loaders: Load) -> N
 
 def test_samples_that_cannot_be_stacked_are_not_judged(sweep: Sweep, loaders: Load) -> None:
     assert judge(sweep(FAST, 1, 32), replace(loaders(1), uniform=False)).state is State.NOT_APPLICABLE
+
+
+def test_the_measured_size_is_set(sweep: Sweep, loaders: Load) -> None:
+    change = only(judge(sweep(FAST, 1, 32), loaders(1)))
+    assert change == SetArgument("batch_size", "32", position=1, unless=("batch_sampler",), of=("DataLoader",))

@@ -2,10 +2,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Rewrite
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LayerSettings, RecurrentSetting
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.capacity.last_step_of_bidirectional import last_step_of_bidirectional
+from tests.rules.said import changes, only
 
 
 def judge(**changes: Any) -> Result:
@@ -49,3 +51,16 @@ def test_both_directions_learn() -> None:
 
 def test_one_direction_only() -> None:
     assert judge(bidirectional=False, still=None).state is State.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("batch_first", "code"),
+    [
+        (True, "torch.cat([{0}[:, -1, :24], {0}[:, 0, 24:]], dim=-1)"),
+        (False, "torch.cat([{0}[-1, :, :24], {0}[0, :, 24:]], dim=-1)"),
+    ],
+)
+def test_both_directions_are_read_at_their_end(batch_first: bool, code: str) -> None:
+    change = only(judge(batch_first=batch_first, hidden_size=24))
+    assert change == Rewrite(code, at=Location("train.py", 14), of=("[]",), dropping=("1",))
+    assert changes(judge()) == ()

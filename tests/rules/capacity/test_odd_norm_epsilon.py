@@ -1,9 +1,11 @@
 import pytest
 
+from dnndoctor.changes import Rewrite, SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LayerSettings, NormSetting
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.capacity.odd_norm_epsilon import odd_norm_epsilon
+from tests.rules.said import only, options
 
 HERE = Location("train.py", 14)
 
@@ -44,3 +46,9 @@ def test_layers_of_one_line_are_one_finding() -> None:
 def test_without_norms_or_outputs_there_is_nothing_to_judge() -> None:
     assert judge().state is State.NOT_APPLICABLE
     assert judge(norm(0.8, None)).state is State.NOT_EXAMINED
+
+
+def test_an_argument_by_its_place_gets_its_name_and_one_by_name_its_usual_value() -> None:
+    [[placed], [named]] = options(only(judge(norm(0.8, 0.3))))
+    assert placed == Rewrite("{callee}({0}, momentum=0.2)", of=("BatchNorm2d",), dropping=("1",))
+    assert named == SetArgument("eps", "1e-5", position=1, of=("BatchNorm2d",))

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from dnndoctor.changes import RemoveArgument, SetArgument
 from dnndoctor.findings import Location
 from dnndoctor.measurements import Loader, Loaders, Ranks
 from dnndoctor.rule import State
 from dnndoctor.rules.distributed.same_data_on_every_rank import same_data_on_every_rank
 from tests.rules.distributed.sound_ranks import ALONE, SOUND, judged
+from tests.rules.said import changes
 
 
 def test_one_process_is_no_matter_of_this_rule() -> None:
@@ -36,3 +38,16 @@ def test_two_common_batches_are_not_enough_to_say() -> None:
 
 def test_parts_of_one_model_take_the_same_batch() -> None:
     assert judged(same_data_on_every_rank, sharded=True, same_batches=40).state is State.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(("sequential", "more"), [(False, ""), (True, ", shuffle=False")])
+def test_the_loader_gets_a_sampler_that_keeps_its_order(sequential: bool, more: str) -> None:
+    place = Location("train.py", 12)
+    loader = Loader(place, "training", 16, "RandomSampler", sequential, False, 0, False, False, "TensorDataset", 512)
+    measured = {Ranks: replace(SOUND, same_batches=40), Loaders: Loaders((loader,), 16, 512)}
+    sampler, shuffle = changes(same_data_on_every_rank.evaluate(measured))
+    assert isinstance(sampler, SetArgument)
+    assert sampler.value == f"torch.utils.data.DistributedSampler({{0}}{more})"
+    assert sampler.unless == ("batch_sampler", "sampler")
+    assert isinstance(shuffle, RemoveArgument)
+    assert shuffle.name == "shuffle"

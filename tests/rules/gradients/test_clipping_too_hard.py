@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Clipping, LearningRateSweep, Optimizer, Optimizers
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.gradients.clipping_too_hard import clipping_too_hard
+from tests.rules.said import only
 
 CALL = Location("train.py", 30)
 
@@ -50,3 +52,8 @@ def test_too_few_calls_and_no_clipping() -> None:
     assert judge(40.0, calls=9).state is State.NOT_EXAMINED
     optimizers = Optimizers((Optimizer("SGD", None, (0.01,), 0.01),))
     assert clipping_too_hard.evaluate({Optimizers: optimizers}).state is State.NOT_APPLICABLE
+
+
+def test_the_limit_is_raised() -> None:
+    change = only(judge(40.0, score=1.95))
+    assert change == SetArgument("max_norm", "40", position=1, of=("clip_grad_norm_",))

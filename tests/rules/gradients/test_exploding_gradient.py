@@ -4,10 +4,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dnndoctor.changes import InsertAfter
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Finiteness, Gradients, Layer, Layers, NonFinite, Run
+from dnndoctor.measurements import Finiteness, Gradients, Layer, Layers, NonFinite, Run, Steps
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.gradients.exploding_gradient import exploding_gradient
+from tests.rules.said import changes, only
 
 Make = Callable[..., Gradients]
 
@@ -104,3 +106,23 @@ def test_non_finite_values_after_it_make_it_an_error(gradients: Make, skipped: b
     first = NonFinite(16, "backward", "mul", "fc0", "inf", None, scaler_skipped=skipped)
     [found] = judge(gradients(norm=spiked(np.inf)), Finiteness(20, first)).findings
     assert found.severity is severity
+
+
+def backward() -> Steps:
+    none = np.zeros(20)
+    return Steps(np.arange(20), none, none, none, none, Location("train.py", 30, 9))
+
+
+def test_the_norm_is_clipped_behind_the_backward_pass(gradients: Make) -> None:
+    change = only(judge(gradients(norm=spiked(250.0)), backward()))
+    assert isinstance(change, InsertAfter)
+    assert change.at == Location("train.py", 30, 9)
+    assert change.code == "torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=1)"
+    steep = layers(1e-1, 1e-3, 1e-5, 1e-7, 1e-9)
+    assert changes(judge(gradients(clipped=True), steep, backward())) == ()
+
+
+def test_a_norm_that_only_grows_gives_no_limit(gradients: Make) -> None:
+    change = only(judge(gradients(norm=[1.0] * 10 + [3000.0**at for at in range(1, 11)]), backward()))
+    assert isinstance(change, InsertAfter)
+    assert "max_norm=10)" in change.code

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Loading, LoadingPoint
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.hardware.input_bound import input_bound
+from tests.rules.said import changes
 
 LINE = Location("train.py", 12)
 POINTS = (LoadingPoint(1, 0.1, 0.02, 40), LoadingPoint(4, 0.2, 0.006, 40))
@@ -66,3 +68,17 @@ def test_one_core_has_no_room_for_workers() -> None:
 def test_what_was_not_tried_is_said() -> None:
     result = judge(replace(SLOW, points=(), untried="the data come as a stream"))
     assert (result.state, result.reason) == (State.NOT_EXAMINED, "the data come as a stream")
+
+
+def test_the_measured_number_of_workers_is_set() -> None:
+    assert changes(judge(SLOW)) == (
+        SetArgument("num_workers", "4", position=5, of=("DataLoader",)),
+        SetArgument("persistent_workers", "True", of=("DataLoader",)),
+    )
+    [found] = judge(SLOW).findings
+    assert found.fix is not None
+    assert found.fix.verified
+
+
+def test_each_worker_would_give_all_of_a_stream() -> None:
+    assert not any(changes(judge(replace(SLOW, batches=None))) for _ in judge(replace(SLOW, batches=None)).findings)

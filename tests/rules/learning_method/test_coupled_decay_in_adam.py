@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Rename, SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_method.coupled_decay_in_adam import coupled_decay_in_adam as rule
 from tests.literals import an_optimizer, judged, the_groups
+from tests.rules.said import changes
 
 
 def test_adam_with_a_decay_is_told() -> None:
@@ -30,3 +32,14 @@ def test_without_or_decoupled_or_of_the_user_s_own(sound: dict[str, Any]) -> Non
 
 def test_others_are_not_meant() -> None:
     assert judged(rule, the_groups(decay=0.1), an_optimizer("SGD")).state is State.NOT_APPLICABLE
+
+
+def test_the_twin_takes_over_with_a_decay_of_its_own() -> None:
+    decay, name = changes(judged(rule, the_groups(decay=1e-4), an_optimizer("Adam", 1e-3)))
+    assert isinstance(decay, SetArgument)
+    assert (decay.name, decay.value, decay.position) == ("weight_decay", "0.01", 4)
+    assert name == Rename("AdamW", at=Location("train.py", 20), of=("Adam",))
+    [switch] = changes(judged(rule, the_groups(decay=1e-4), an_optimizer("NAdam", 1e-3)))
+    assert isinstance(switch, SetArgument)
+    assert switch.name == "decoupled_weight_decay"
+    assert changes(judged(rule, the_groups(decay=1e-4), an_optimizer("Adamax", 1e-3))) == ()

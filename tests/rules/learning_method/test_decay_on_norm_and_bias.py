@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from dnndoctor.changes import InsertBefore, SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Group, Groups, OptimizerGroups
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_method.decay_on_norm_and_bias import decay_on_norm_and_bias as rule
 from tests.literals import a_parameter, an_optimizer, judged, the_groups, weights_of
+from tests.rules.said import changes
 
 MODEL = weights_of(a_parameter(), a_parameter("fc.bias", "bias"), a_parameter("ln.weight", "norm"))
 NAMES = ("fc.weight", "fc.bias", "ln.weight")
@@ -42,3 +44,16 @@ def test_a_group_of_norms_with_a_decay_was_made_on_purpose() -> None:
 
 def test_biases_alone_are_not_worth_a_word() -> None:
     assert judged(rule, the_groups(decay=0.1, names=NAMES[:2]), MODEL, an_optimizer()).state is State.PASS
+
+
+def test_two_groups_are_made() -> None:
+    lines, given = changes(judged(rule, the_groups(decay=0.1, names=NAMES), MODEL, an_optimizer("AdamW")))
+    assert isinstance(lines, InsertBefore)
+    assert lines.code.count("for p in model.parameters()") == 2
+    assert isinstance(given, SetArgument)
+    assert given.value == '[{"params": decayed}, {"params": undecayed, "weight_decay": 0.0}]'
+
+
+def test_what_is_in_no_optimizer_is_not_put_there() -> None:
+    part = weights_of(*MODEL.parameters, a_parameter("other.weight", optimizer=None))
+    assert changes(judged(rule, the_groups(decay=0.1, names=NAMES), part, an_optimizer("AdamW"))) == ()

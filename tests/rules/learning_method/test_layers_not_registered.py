@@ -2,10 +2,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Rewrite, Safety
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Construction, LooseTensors, UnregisteredLayers
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_method.layers_not_registered import layers_not_registered
+from tests.rules.said import only
 
 NAMES = ("Linear#1.weight", "Linear#1.bias", "Linear#2.weight", "Linear#2.bias")
 
@@ -65,3 +67,16 @@ def test_a_tensor_that_is_no_parameter(container: str, better: str) -> None:
     assert found.severity is Severity.ERROR
     assert found.location == Location("train.py", 12, 9)
     assert f"nn.{better}" in str(found.fix)
+
+
+@pytest.mark.parametrize(
+    ("container", "better"), [("list", "ModuleList"), ("tuple", "ModuleList"), ("dict", "ModuleDict")]
+)
+def test_the_container_is_wrapped(container: str, better: str) -> None:
+    assert only(judge(container=container)) == Rewrite(f"torch.nn.{better}({{it}})", safety=Safety.SAFE)
+
+
+def test_a_tensor_becomes_a_parameter() -> None:
+    loose = Construction(loose=(LooseTensors("Net", "scale", "", Location("train.py", 12, 9)),))
+    change = only(layers_not_registered.evaluate({Construction: loose}))
+    assert change == Rewrite("torch.nn.Parameter({it})", safety=Safety.SAFE)

@@ -2,10 +2,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Hoist, Safety
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import BuiltInForward, Construction
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_method.modules_built_in_forward import modules_built_in_forward
+from tests.rules.said import only
 
 
 def judge(**changes: Any) -> Result:
@@ -46,3 +48,7 @@ def test_a_norm_of_single_samples_still_normalises(kinds: tuple[str, ...], expec
 
 def test_without_a_watched_pass_it_is_not_examined() -> None:
     assert modules_built_in_forward.evaluate({}).state is State.NOT_EXAMINED
+
+
+def test_the_layer_is_built_once() -> None:
+    assert only(judge(arguments="32, 32")) == Hoist("linear", "32, 32", of=("Linear",), safety=Safety.SAFE)

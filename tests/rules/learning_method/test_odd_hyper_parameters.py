@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LearningRateSweep, Loss, Losses, Steps
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_method.odd_hyper_parameters import odd_hyper_parameters as rule
 from tests.literals import a_parameter, a_plan, an_optimizer, judged, updates, weights_of
 from tests.rules.learning_rate.conftest import make_sweep
+from tests.rules.said import only
 
 MODEL = weights_of(a_parameter())
 
@@ -90,3 +92,8 @@ def test_a_loss_that_is_maximized() -> None:
 
 def test_without_settings() -> None:
     assert judged(rule, an_optimizer(), MODEL).state is State.NOT_EXAMINED
+
+
+def test_the_usual_value_is_set() -> None:
+    change = only(judged(rule, with_settings("Adam", beta1=0.999, beta2=0.9), MODEL))
+    assert change == SetArgument("betas", "(0.9, 0.999)", at=Location("train.py", 20), of=("Adam",))

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dnndoctor.changes import Rewrite
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LearningMethods, MethodRun, Optimizer, Optimizers, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_method.optimizer_lags import optimizer_lags
+from tests.rules.said import only
 
 STEPS = 50
 
@@ -90,3 +92,14 @@ def test_one_order_of_the_batches_is_too_few() -> None:
 @pytest.mark.parametrize("family", ["gan", "reinforcement"])
 def test_families_whose_loss_need_not_fall(family: str) -> None:
     assert judge(*sgd(3.8, 3.0), run("Adam", 1.0), family=family).state is State.NOT_APPLICABLE
+
+
+def test_the_measured_method_takes_over_with_its_rate() -> None:
+    result = judge(*sgd(3.8, 3.0), run("Adam", 1.0, 3e-3))
+    change = only(result)
+    assert isinstance(change, Rewrite)
+    assert (change.template, change.of) == ("torch.optim.AdamW({0}, lr=0.003)", ("SGD",))
+    assert {"lr", "momentum"} <= set(change.dropping)
+    assert "weight_decay" not in change.dropping
+    assert result.findings[0].fix is not None
+    assert result.findings[0].fix.verified

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from dnndoctor.changes import Unwrap
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Activation, Activations, ActivationStatistics, Clearing, Clearings, Weights
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_method.parameters_never_change import parameters_never_change
+from tests.rules.said import changes
 
 Make = Callable[..., Weights]
 RECURRENT = ("lstm.weight_ih_l1_reverse", "lstm.weight_hh_l1_reverse")
@@ -151,3 +153,8 @@ def test_what_the_last_of_several_blocks_hands_on_is_information(weights: Make) 
 def test_a_block_in_the_middle_or_a_single_one_is_an_error(weights: Make) -> None:
     for learns in ((True, False, True), (False,), (False, False)):
         assert judge(blocks(weights, *learns)).findings[0].severity is Severity.ERROR
+
+
+def test_a_detach_is_taken_away(weights: Make) -> None:
+    assert changes(judge(weights(first=CUT))) == (Unwrap(at=Location("train.py", 14), of=("detach",), method=True),)
+    assert changes(judge(weights(first=CUT | {"cut_by": "argmax"}))) == ()

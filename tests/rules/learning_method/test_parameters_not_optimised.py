@@ -3,12 +3,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dnndoctor.changes import FirstOf, Rewrite, SetArgument
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Optimizer, Optimizers, Run, Weights
+from dnndoctor.measurements import (
+    FoundModel,
+    Group,
+    Groups,
+    Optimizer,
+    OptimizerGroups,
+    Optimizers,
+    Run,
+    TrainingLoop,
+    Weights,
+)
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_method.parameters_not_optimised import parameters_not_optimised
+from tests.rules.said import changes, only, options
 
 Make = Callable[..., Weights]
 ADAM = Optimizers((Optimizer("Adam", Location("train.py", 20), (0.001,), 0.001, steps=50),))
@@ -99,3 +112,36 @@ def test_an_optimizer_may_take_its_time(steps: int, weights: Make) -> None:
 
 def test_adversarial_networks_take_turns(weights: Make) -> None:
     assert judge(weights(second=IDLE), ADAM, Run("cpu", None, 50, family="gan")).state is State.PASS
+
+
+HERE = Location("train.py", 20)
+OUT: dict[str, Any] = {"second": {"optimizer": None}}
+
+
+def loop(*models: FoundModel) -> TrainingLoop:
+    return TrainingLoop("supervised", "", models)
+
+
+def test_the_whole_model_is_given_to_the_optimizer(weights: Make) -> None:
+    net = FoundModel("net", "Net", 80, 40)
+    [[given], _, _] = options(only(judge(weights(**OUT), ADAM, loop(net))))
+    assert given == SetArgument("params", "net.parameters()", position=0, at=HERE, of=("Adam",), safety=given.safety)
+
+
+def test_another_model_s_are_put_beside_what_it_holds(weights: Make) -> None:
+    both = loop(FoundModel("encoder", "Encoder", 40, 0, prefix="fc2"), FoundModel("head", "Head", 40, 40, prefix="fc1"))
+    change = only(judge(weights(**OUT), ADAM, both))
+    assert isinstance(change, Rewrite)
+    assert (change.template, change.argument) == ("[*{it}, *encoder.parameters()]", 0)
+
+
+def test_what_another_optimizer_holds_as_well_is_replaced(weights: Make) -> None:
+    names = ("fc1.weight", "fc1.bias")
+    held = Groups(tuple(OptimizerGroups((Group(names, 40, 0.1, 0.0),), np.ones((1, 1))) for _ in range(2)))
+    both = loop(FoundModel("encoder", "Encoder", 40, 0, prefix="fc2"), FoundModel("head", "Head", 40, 40, prefix="fc1"))
+    assert isinstance(only(judge(weights(**OUT), ADAM, both, held)), FirstOf)
+
+
+def test_without_the_model_s_name_it_is_left_to_a_person(weights: Make) -> None:
+    assert changes(judge(weights(**OUT), ADAM, loop(FoundModel("Net", "Net", 80, 40)))) == ()
+    assert changes(judge(weights(**OUT), ADAM)) == ()

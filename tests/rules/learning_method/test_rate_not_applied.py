@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dnndoctor.changes import MoveBehind, SetArgument
 from dnndoctor.findings import Location, Severity
+from dnndoctor.measurements import Clearing, Clearings
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_method.rate_not_applied import rate_not_applied as rule
 from tests.literals import HERE, NO_HABITS, NO_SCHEDULE, a_schedule, an_optimizer, judged, the_groups
+from tests.rules.said import changes, only, options
 
 IDLE = replace(NO_HABITS, idle_rates=(("lr", HERE),))
 
@@ -58,3 +61,12 @@ def test_where_the_rate_changes_all_the_same_the_variable_is_for_something_else(
 def test_a_constant_rate_is_meant() -> None:
     assert judged(rule, an_optimizer(), the_groups(), NO_SCHEDULE, NO_HABITS).state is State.NOT_APPLICABLE
     assert judged(rule, an_optimizer(), the_groups(), NO_SCHEDULE).state is State.NOT_EXAMINED
+
+
+def test_the_scheduler_is_built_on_the_optimizer_that_steps() -> None:
+    old = a_schedule(optimizer=None, others=2)
+    named = Clearings((Clearing("SGD", 49, 0, 0, 1, variable="opt"),))
+    first, _, last = options(only(judged(rule, an_optimizer(), the_groups(), old, NO_HABITS, named)))
+    assert first == (SetArgument("optimizer", "opt", position=0, at=Location("train.py", 21), of=("StepLR",)),)
+    assert last == (MoveBehind("opt", at=Location("train.py", 21)),)
+    assert changes(judged(rule, an_optimizer(), the_groups(), old, NO_HABITS)) == ()

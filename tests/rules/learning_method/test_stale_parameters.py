@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dnndoctor.changes import MoveBehind, SetArgument
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Weights
+from dnndoctor.measurements import FoundModel, TrainingLoop, Weights
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_method.stale_parameters import stale_parameters as rule
 from tests.literals import a_parameter, an_optimizer, judged, weights_of
+from tests.rules.said import only, options
 
 
 def model(**changes: Any) -> Weights:
@@ -48,3 +50,14 @@ def test_the_fewest_steps() -> None:
 
 def test_without_an_optimizer() -> None:
     assert judged(rule, model(optimizer=None), an_optimizer()).state is State.NOT_APPLICABLE
+
+
+def test_the_optimizer_is_given_the_model_that_is_trained() -> None:
+    models = (FoundModel("model", "Net", 40, 0, prefix="fc"), FoundModel("old", "Net", 40, 40, prefix="old"))
+    loop = TrainingLoop("supervised", "", models)
+    first, second, third = options(only(judged(rule, model(), an_optimizer("Adam", 0.001), loop)))
+    assert isinstance(first[0], SetArgument)
+    assert first[0].value == "model.parameters()"
+    assert second == (*first, *third)
+    assert isinstance(third[0], MoveBehind)
+    assert third[0].name == "model"

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LearningRateSweep, Optimizers, Run, Steps
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_rate.rate_too_high import rate_too_high
+from tests.rules.said import changes, only
 
 Sweep = Callable[..., LearningRateSweep]
 Opts = Callable[..., Optimizers]
@@ -140,3 +142,17 @@ def test_a_trial_that_breaks_down_is_an_error_where_the_own_steps_bring_nothing(
     assert found.severity is Severity.WARNING, "the run itself gets through at this rate"
     [found] = judge(sweep(10.0, np.inf, confidence="medium"), optimizers(), flat).findings
     assert found.severity is Severity.WARNING
+
+
+def test_the_measured_rate_is_written_where_the_source_has_one(sweep: Sweep, optimizers: Opts) -> None:
+    there = Location("train.py", 20, 48)
+    assert only(judge(sweep(6.0, 2.1), optimizers())) == SetArgument("lr", "0.03", at=there)
+    default = only(judge(sweep(6.0, 2.1), optimizers(rate_location=None)))
+    assert default == SetArgument("lr", "0.03", position=1, at=Location("train.py", 20), of=("SGD",))
+    [found] = judge(sweep(6.0, 2.1), optimizers()).findings
+    assert found.fix is not None
+    assert found.fix.verified
+
+
+def test_groups_with_rates_of_their_own_are_left_to_a_person(sweep: Sweep, optimizers: Opts) -> None:
+    assert changes(judge(sweep(6.0, 2.1), optimizers(rates=(6.0, 0.6)))) == ()

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_rate.schedule_decays_too_soon import schedule_decays_too_soon as rule
 from tests.literals import NO_SCHEDULE, a_plan, a_schedule, judged
+from tests.rules.said import changes, only
 
 
 def test_a_rate_that_is_gone_in_the_first_quarter_is_an_error() -> None:
@@ -50,3 +52,18 @@ def test_what_could_not_be_run_is_not_judged() -> None:
     result = judged(rule, a_schedule((), missing="it depends on a metric"))
     assert (result.state, result.reason) == (State.NOT_EXAMINED, "it depends on a metric")
     assert judged(rule, NO_SCHEDULE).state is State.NOT_APPLICABLE
+
+
+def test_the_factor_is_fitted_to_the_number_of_calls() -> None:
+    rates = 0.1 * 0.7 ** np.arange(101)
+    change = only(judged(rule, a_schedule(rates, name="ExponentialLR", settings={"gamma": 0.7})))
+    assert isinstance(change, SetArgument)
+    assert (change.name, change.value, change.position) == ("gamma", "0.8577", 1)
+    change = only(judged(rule, a_schedule(rates, settings={"step_size": 3, "gamma": 0.3})))
+    assert isinstance(change, SetArgument)
+    assert (change.name, change.value, change.position) == ("gamma", "0.631", 2)  # ten times
+
+
+def test_where_the_pace_is_the_fault_the_factor_stays() -> None:
+    rates = [1.0] * 10 + [1e-3] * 90
+    assert changes(judged(rule, a_schedule(rates, per="step", rates_per_epoch=[1.0] * 60 + [0.1] * 40))) == ()

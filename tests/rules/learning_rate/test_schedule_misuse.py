@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dnndoctor.changes import InsertAfter, Loop, MoveStatement, RemoveArgument, SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_rate.schedule_misuse import schedule_misuse as rule
 from tests.literals import NO_SCHEDULE, a_plan, a_schedule, judged, the_clearings, the_groups
+from tests.rules.said import changes, only, options
 
 STEPS = np.linspace(0, 1, 101)
 EXPONENTIAL = 0.1 * 0.95 ** np.linspace(0, 30, 31)
@@ -116,3 +118,37 @@ def test_a_schedule_of_another_optimizer_is_another_fault() -> None:
 def test_without_a_call_nothing_is_judged() -> None:
     assert judged(rule, a_schedule((), calls=0, per=None)).state is State.NOT_EXAMINED
     assert judged(rule, NO_SCHEDULE).state is State.NOT_APPLICABLE
+
+
+CALL, STEP = Location("train.py", 30), Location("train.py", 28)
+
+
+def test_a_call_per_batch_leaves_the_loop() -> None:
+    schedule = a_schedule(PER_BATCH, per="step", planned=1200, rates_per_epoch=EXPONENTIAL, name="ExponentialLR")
+    assert only(judged(rule, schedule, a_plan())) == MoveStatement(CALL, after=True, loop=Loop(), at=CALL)
+
+
+def test_a_call_per_epoch_goes_behind_the_step_or_the_schedule_is_made_shorter() -> None:
+    one_cycle = 0.1 * np.sin(np.pi * (0.02 + 0.98 * STEPS))
+    schedule = a_schedule(one_cycle[:3], name="OneCycleLR", rates_per_step=one_cycle)
+    [[moved], shorter] = options(only(judged(rule, schedule, a_plan(), the_clearings())))
+    assert moved == MoveStatement(STEP, after=True, at=CALL)
+    assert isinstance(shorter[0], SetArgument)
+    assert (shorter[0].name, shorter[0].value) == ("total_steps", "30")
+    assert [each.name for each in shorter if isinstance(each, RemoveArgument)] == ["epochs", "steps_per_epoch"]
+
+
+def test_a_schedule_that_is_never_called_is_called_behind_the_loop_over_batches() -> None:
+    schedule = a_schedule(calls=0, never_called=True, per=None)
+    change = only(judged(rule, schedule, a_plan(), the_clearings()))
+    assert change == InsertAfter("sched.step()", at=STEP, loop=Loop())
+    assert changes(judged(rule, a_schedule(calls=0, never_called=True, variable=None), a_plan(), the_clearings())) == ()
+    plateau = a_schedule(calls=0, never_called=True, name="ReduceLROnPlateau")
+    assert changes(judged(rule, plateau, a_plan(), the_clearings())) == ()
+
+
+def test_half_a_wave_is_made_as_long_as_the_run() -> None:
+    cosine = 0.05 * (1 + np.cos(np.pi * STEPS * 2))
+    schedule = a_schedule(cosine, name="CosineAnnealingLR", settings={"T_max": 15})
+    change = only(judged(rule, schedule, a_plan()))
+    assert change == SetArgument("T_max", "30", position=1, of=("CosineAnnealingLR",))

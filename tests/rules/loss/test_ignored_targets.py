@@ -1,10 +1,12 @@
 from typing import Any
 
+from dnndoctor.changes import RemoveArgument
 from dnndoctor.findings import Severity
 from dnndoctor.measurements import LossInputs
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.ignored_targets import ignored_targets
 from tests.rules.loss.fed import BUILT, fed, inputs
+from tests.rules.said import changes
 
 
 def judge(
@@ -45,3 +47,13 @@ def test_what_passes() -> None:
 def test_not_applicable_and_not_examined() -> None:
     assert judge(None, 0.0, function="mse_loss").state is State.NOT_APPLICABLE
     assert judge(0, 0.5, rows=19).state is State.NOT_EXAMINED
+
+
+def test_a_criterion_of_its_own_loses_the_argument() -> None:
+    assert changes(judge(0, 0.4)) == (RemoveArgument("ignore_index"),)
+
+
+def test_a_criterion_of_several_heads_is_left_to_a_person() -> None:
+    one = fed("cross_entropy", (32, 10), (32,), ignore_index=0, ignored_share=0.4, rows=200)
+    other = fed("cross_entropy", (32, 4), (32,), rows=200)
+    assert changes(ignored_targets.evaluate({LossInputs: inputs(one, other)})) == ()

@@ -1,10 +1,12 @@
 import pytest
 
+from dnndoctor.changes import Rename, Rewrite, Unwrap
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Finiteness, Loss, Losses, LossInput, LossInputs, NonFinite, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.log_of_probability_by_hand import log_of_probability_by_hand
 from tests.rules.loss.fed import BUILT, CALL, chain, fed, inputs
+from tests.rules.said import changes, options
 
 
 def judge(
@@ -57,3 +59,21 @@ def test_a_gan_gets_a_remark_at_most() -> None:
 
 def test_none_is_not_applicable() -> None:
     assert judge("linear").state is State.NOT_APPLICABLE
+
+
+def test_a_log_of_the_very_call_is_fused() -> None:
+    log, softmax = changes(judge("log", "softmax"))
+    assert isinstance(log, Unwrap)
+    assert log.holding == ("softmax",)
+    assert isinstance(softmax, Rename)
+    assert (softmax.to, softmax.at) == ("log_softmax", Location("train.py", 18))
+    _, sigmoid = changes(judge("log", "sigmoid"))
+    assert isinstance(sigmoid, Rewrite)
+    assert sigmoid.template == "torch.nn.functional.logsigmoid({0})"
+
+
+def test_the_loss_takes_the_sigmoid_over() -> None:
+    loss, away = changes(judge("linear", bce=sigmoid(0.0)))
+    assert options(loss)[1][0] == Rename("BCEWithLogitsLoss", at=BUILT, of=("BCELoss",))
+    assert isinstance(away, Unwrap)
+    assert away.at == Location("train.py", 19)

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 
+from dnndoctor.changes import Rewrite, Unwrap
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import (
     Fed,
@@ -17,6 +18,7 @@ from dnndoctor.measurements import (
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.loss_sign import loss_sign
 from tests.rules.loss.fed import CALL, fed, inputs
+from tests.rules.said import changes, only
 
 MINUS = Location("train.py", 41)
 
@@ -107,3 +109,20 @@ def test_a_perturbation_may_raise_the_loss() -> None:
 def test_without_a_loss_of_a_known_sign() -> None:
     assert judge(one("kl_div", linear=True)).state is State.NOT_APPLICABLE
     assert judge(one()).state is State.PASS
+
+
+def test_a_sign_is_taken_away_or_put_there() -> None:
+    course = tuple(np.linspace(-1, -5, 30))
+    assert isinstance(only(judge(one(linear=True, sign=MINUS), course=course)), Unwrap)
+    change = only(judge(likelihood=True, course=course))
+    assert isinstance(change, Rewrite)
+    assert change.template == "-{it}"
+
+
+def test_targets_of_two_signs_are_moved() -> None:
+    facts: dict[str, Any] = {"target": (-1.0,) * 3 + (1.0,) * 4}
+    scores = fed("binary_cross_entropy_with_logits", (32, 1), distinct=(-1.0, 1.0), **facts)
+    change = only(judge(scores))
+    assert isinstance(change, Rewrite)
+    assert (change.template, change.argument) == ("({it} + 1) / 2", 1)
+    assert changes(judge(fed("binary_cross_entropy_with_logits", (32, 1), distinct=(-1.0, 0.0, 1.0), **facts))) == ()

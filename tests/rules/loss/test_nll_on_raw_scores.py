@@ -1,10 +1,12 @@
 import pytest
 
+from dnndoctor.changes import Rename
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LossInputs
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.nll_on_raw_scores import nll_on_raw_scores
 from tests.rules.loss.fed import BUILT, chain, fed, inputs, softmax
+from tests.rules.said import only, options
 
 
 def judge(normaliser: float | None, *names: str, function: str = "nll_loss", uses: tuple[int, ...] = ()) -> Result:
@@ -49,3 +51,12 @@ def test_a_wrong_axis_is_left_to_its_own_rule() -> None:
 def test_not_applicable_and_not_examined() -> None:
     assert judge(2.3, function="cross_entropy").state is State.NOT_APPLICABLE
     assert judge(None).state is State.NOT_EXAMINED
+
+
+def test_raw_scores_get_the_fused_loss_and_probabilities_a_logarithm() -> None:
+    [[call], [layer]] = options(only(judge(2.31, "linear")))
+    assert call == Rename("cross_entropy", at=BUILT, of=("nll_loss",), safety=call.safety)
+    assert layer == Rename("CrossEntropyLoss", at=BUILT, of=("NLLLoss",), safety=call.safety)
+    [[call], [layer]] = options(only(judge(2.4, "softmax", "linear")))
+    assert isinstance(layer, Rename)
+    assert (layer.to, layer.at) == ("LogSoftmax", Location("train.py", 19))

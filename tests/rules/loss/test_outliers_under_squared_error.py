@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Rename
 from dnndoctor.findings import Severity
 from dnndoctor.measurements import LossInputs
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.outliers_under_squared_error import outliers_under_squared_error
 from tests.rules.loss.fed import BUILT, fed, inputs
+from tests.rules.said import changes, options
 
 
 def judge(function: str = "mse_loss", **facts: Any) -> Result:
@@ -46,3 +48,9 @@ def test_at_a_threshold_or_spared(facts: dict[str, Any]) -> None:
 def test_few_rows_and_other_losses() -> None:
     assert judge(judged_rows=199).state is State.NOT_EXAMINED
     assert judge("huber_loss").state is State.NOT_APPLICABLE
+
+
+def test_the_loss_is_exchanged_unless_it_is_written_out() -> None:
+    [loss] = changes(judge())
+    assert options(loss)[1][0] == Rename("SmoothL1Loss", at=BUILT, of=("MSELoss",))
+    assert changes(judge(by_hand=True)) == ()

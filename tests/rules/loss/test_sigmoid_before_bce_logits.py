@@ -1,10 +1,12 @@
 import pytest
 
+from dnndoctor.changes import Unwrap
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Loss, Losses
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.sigmoid_before_bce_logits import sigmoid_before_bce_logits
 from tests.rules.loss.fed import CALL, chain
+from tests.rules.said import changes, only
 
 
 def judge(*names: str, function: str = "binary_cross_entropy_with_logits") -> Result:
@@ -27,3 +29,11 @@ def test_raw_scores_and_gates_pass(names: tuple[str, ...]) -> None:
 
 def test_other_losses_are_not_judged() -> None:
     assert judge("sigmoid", function="binary_cross_entropy").state is State.NOT_APPLICABLE
+
+
+def test_the_sigmoid_is_taken_away() -> None:
+    change = only(judge("dropout", "sigmoid", "linear"))
+    assert isinstance(change, Unwrap)
+    assert change.at == Location("train.py", 18)
+    assert "Sigmoid" in change.of
+    assert changes(judge("clamp", "sigmoid", "linear")) == ()

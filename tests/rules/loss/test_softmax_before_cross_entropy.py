@@ -2,11 +2,13 @@ from math import e, log
 
 import pytest
 
+from dnndoctor.changes import Safety, Unwrap
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Fed, Loss, Losses, LossInputs
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.softmax_before_cross_entropy import softmax_before_cross_entropy
 from tests.rules.loss.fed import chain, fed, inputs
+from tests.rules.said import changes, only
 
 
 def loss(*chain: str, function: str = "cross_entropy", line: int = 20) -> Loss:
@@ -90,3 +92,16 @@ def test_one_finding_per_place_and_every_loss_is_looked_at() -> None:
     sick = loss("softmax", "linear")
     assert len(judge(loss("linear"), sick, sick).findings) == 1
     assert len(judge(sick, loss("softmax", "linear", line=30)).findings) == 2
+
+
+def test_the_softmax_is_taken_away_unless_a_clamp_counts_on_it() -> None:
+    change = only(judge(loss("dropout", "softmax", "linear")))
+    assert isinstance(change, Unwrap)
+    assert (change.at, change.of) == (Location("train.py", 18), ("softmax", "Softmax"))
+    assert changes(judge(loss("clamp", "softmax", "linear"))) == ()
+
+
+@pytest.mark.parametrize(("in_model", "safety"), [(False, Safety.SAFE), (True, Safety.UNSAFE)])
+def test_a_model_s_output_may_be_used_elsewhere(in_model: bool, safety: Safety) -> None:
+    one = Fed("softmax", Location("train.py", 19), in_model=in_model)
+    assert only(judge(Loss("cross_entropy", Location("train.py", 40), 2.3, (one,), classes=10))).safety is safety

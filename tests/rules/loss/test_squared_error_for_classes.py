@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Rename, Unwrap
 from dnndoctor.findings import Severity
 from dnndoctor.measurements import LossInput, LossInputs, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.squared_error_for_classes import squared_error_for_classes
 from tests.rules.loss.fed import BUILT, chain, fed, inputs
+from tests.rules.said import changes, options
 
 
 def judge(one: LossInput, family: str = "supervised") -> Result:
@@ -62,3 +64,16 @@ def test_too_few_and_other_losses_and_families() -> None:
     assert judge(classes((4, 1), 0.0, 1.0, rows=99)).state is State.NOT_EXAMINED
     assert judge(classes((32, 10), 0.0, function="cross_entropy")).state is State.NOT_APPLICABLE
     assert judge(classes((32, 1), 0.0, 1.0), "gan").state is State.NOT_APPLICABLE
+
+
+def test_rows_with_one_one_suit_the_cross_entropy_as_they_are() -> None:
+    loss, softmax = changes(judge(classes((32, 10), 0.0, 1.0, one_hot=True, chain=chain("softmax", "linear"))))
+    assert options(loss)[1][0] == Rename("CrossEntropyLoss", at=BUILT, of=("MSELoss",))
+    assert isinstance(softmax, Unwrap)
+
+
+def test_class_numbers_and_signs_are_left_to_a_person() -> None:
+    assert changes(judge(classes((32,), 0.0, 1.0, 2.0, from_integers=True))) == ()
+    assert changes(judge(classes((32, 1), -1.0, 1.0, chain=chain("tanh", "linear")))) == ()
+    [loss] = changes(judge(classes((32, 1), 0.0, 1.0)))
+    assert options(loss)[0][0] == Rename("binary_cross_entropy_with_logits", at=BUILT, of=("mse_loss",))

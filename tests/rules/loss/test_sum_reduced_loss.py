@@ -2,11 +2,13 @@ from typing import Any
 
 import numpy as np
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Fed, LearningRateSweep, LossInputs, Optimizer, Optimizers
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.sum_reduced_loss import sum_reduced_loss
 from tests.rules.loss.fed import BUILT, fed, inputs
+from tests.rules.said import changes
 
 
 def sweep(user_score: float, user_rate: float = 0.1) -> LearningRateSweep:
@@ -51,3 +53,8 @@ def test_a_sum_by_hand() -> None:
 def test_means_and_sums_that_are_divided_or_added_to_are_not_judged() -> None:
     for facts in ({"reduction": "mean"}, {"divided": True}, {"added_to": True}):
         assert judge(**facts).state is State.NOT_APPLICABLE
+
+
+def test_the_reduction_is_set_where_there_is_one() -> None:
+    assert changes(judge()) == (SetArgument("reduction", '"mean"'),)
+    assert changes(judge(summed=Fed("sum", Location("train.py", 9)), reduction="mean")) == ()

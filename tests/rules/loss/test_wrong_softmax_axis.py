@@ -1,10 +1,12 @@
 import pytest
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import LossInputs
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.loss.wrong_softmax_axis import wrong_softmax_axis
 from tests.rules.loss.fed import chain, fed, inputs, softmax
+from tests.rules.said import only, options
 
 
 def judge(
@@ -58,3 +60,11 @@ def test_sound_uses(axis: int, shape: tuple[int, ...], names: tuple[str, ...]) -
 
 def test_no_softmax() -> None:
     assert wrong_softmax_axis.evaluate({LossInputs: inputs(fed("mse_loss", (32,)))}).state is State.NOT_APPLICABLE
+
+
+def test_the_axis_is_set_where_the_softmax_is_called_or_built() -> None:
+    [[call], [layer]] = options(only(judge(0)))
+    assert isinstance(call, SetArgument)
+    assert isinstance(layer, SetArgument)
+    assert (call.name, call.value, call.position, call.of) == ("dim", "1", 1, ("log_softmax",))
+    assert (layer.position, layer.of, layer.at) == (0, ("LogSoftmax",), Location("train.py", 19))

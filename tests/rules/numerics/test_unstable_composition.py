@@ -1,9 +1,11 @@
 import pytest
 
+from dnndoctor.changes import Rewrite
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Domain, Domains, Finiteness, NonFinite
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.numerics.unstable_composition import unstable_composition
+from tests.rules.said import changes, only, options
 
 PLACE = Location("train.py", 12)
 
@@ -39,3 +41,11 @@ def test_half_precision_overflows_sooner() -> None:
 def test_what_became_non_finite_is_reported_by_itself() -> None:
     assert judge("log", 1e-33, 1.0, broken=True).state is State.NOT_APPLICABLE
     assert unstable_composition.evaluate({Domains: Domains(())}).state is State.NOT_APPLICABLE
+
+
+def test_an_epsilon_is_put_in_front() -> None:
+    change = only(judge("log", 1e-33, 1.0))
+    assert change == Rewrite("{it} + 1e-8", argument=0, of=("log",), method=True)
+    [[sign], _] = options(only(judge("div", 1e-35, 1.0)))
+    assert sign == Rewrite("{it} + 1e-8", argument=1, of=("/",), method=True)
+    assert changes(judge("exp", 0.1, 85.0)) == ()

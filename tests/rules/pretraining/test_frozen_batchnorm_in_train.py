@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dnndoctor.changes import InsertAfter
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import FrozenNorms, Modes, Origins, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.pretraining.frozen_batchnorm_in_train import frozen_batchnorm_in_train
+from tests.rules.said import changes, only
 
 TRAIN = Location("train.py", 31)
 
@@ -42,3 +44,11 @@ def test_adversaries_and_delayed_copies_are_not_judged() -> None:
     moving = FrozenNorms("Net", ("stem.1",), TRAIN)
     assert judge(moving, family="gan").state is State.NOT_APPLICABLE
     assert judge(moving, family="reinforcement").state is State.NOT_APPLICABLE
+
+
+def test_the_norms_are_switched_behind_the_call() -> None:
+    change = only(judge(FrozenNorms("Net", ("stem.1", "stem.4"), TRAIN)))
+    assert isinstance(change, InsertAfter)
+    assert (change.at, change.of) == (TRAIN, ("train",))
+    assert change.code == "{0}.stem[1].eval()\n{0}.stem[4].eval()"
+    assert changes(judge(FrozenNorms("Net", tuple("abcde"), TRAIN))) == ()

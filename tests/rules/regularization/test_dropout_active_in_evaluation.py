@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import InsertAfter, InsertBefore, Rewrite, SetArgument
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import LooseDropout, LooseDropouts, Mode, Modes, Run
+from dnndoctor.measurements import Clearing, Clearings, LooseDropout, LooseDropouts, Mode, Modes, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.regularization.dropout_active_in_evaluation import dropout_active_in_evaluation
+from tests.rules.said import changes, only, options
 
 HERE = Location("train.py", 31)
 
@@ -106,3 +108,29 @@ def test_a_layer_that_the_pass_builds_is_told_once() -> None:
 
 def test_both_kinds_of_fault_are_told() -> None:
     assert len(judge(modes(), loose(4)).findings) == 2
+
+
+def test_the_mode_is_switched_around_the_evaluation() -> None:
+    backward = Location("train.py", 24, 5)
+    clearings = Clearings((Clearing("SGD", 50, 0, 0, 1, backward_location=backward),))
+    [[off, on], [_, again]] = options(only(judge(modes(), clearings)))
+    assert isinstance(off, InsertBefore)
+    assert isinstance(on, InsertAfter)
+    assert (off.code, off.at, on.code, on.unless) == ("{callee}.eval()", HERE, "{callee}.train()", "train")
+    assert off.loop is not None
+    assert off.loop.without == (backward,)
+    assert isinstance(again, InsertBefore)
+    assert again.at == Location("train.py", 22)
+    assert changes(judge(modes())) == ()
+
+
+def test_the_mode_reaches_a_loose_dropout() -> None:
+    call = LooseDropout("dropout", 0.3, "Net", HERE, evaluation=4)
+    change = only(judge(modes(), LooseDropouts((call,))))
+    assert isinstance(change, SetArgument)
+    assert (change.name, change.value, change.position) == ("training", "self.training", 2)
+    layer = LooseDropout("dropout", 0.3, "Net", HERE, layer=True, evaluation=4)
+    change = only(judge(modes(), LooseDropouts((layer,))))
+    assert isinstance(change, Rewrite)
+    assert change.template == "torch.nn.functional.dropout({0}, 0.3, self.training)"
+    assert "Dropout()" in change.of

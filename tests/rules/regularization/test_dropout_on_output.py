@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Unwrap
 from dnndoctor.findings import Severity
 from dnndoctor.measurements import Run, Wiring
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.regularization.dropout_on_output import dropout_on_output
 from tests.rules.regularization.dropouts import CALLED, dropout
+from tests.rules.said import only
 
 
 def judge(**changes: Any) -> Result:
@@ -35,3 +37,7 @@ def test_an_embedding_s_dropout_is_an_augmentation_in_contrastive_learning() -> 
 
 def test_without_dropout_there_is_nothing_to_judge() -> None:
     assert dropout_on_output.evaluate({Wiring: Wiring()}).state is State.NOT_APPLICABLE
+
+
+def test_the_dropout_is_taken_away() -> None:
+    assert only(judge(loss="cross_entropy", after="head", p=0.3)) == Unwrap()

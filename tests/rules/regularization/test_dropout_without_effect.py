@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import RemoveArgument, Rename, Rewrite, Safety
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import DropoutSetting, LayerSettings, RecurrentSetting, Wiring
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.regularization.dropout_without_effect import dropout_without_effect
 from tests.rules.regularization.dropouts import BUILT, CALLED, dropout
+from tests.rules.said import only, options
 
 HERE = Location("train.py", 9)
 
@@ -64,3 +66,10 @@ def test_a_dropout_that_no_pass_calls(called: bool, p: float, count: int) -> Non
 
 def test_without_dropout_there_is_nothing_to_judge() -> None:
     assert judge(LayerSettings()).state is State.NOT_APPLICABLE
+
+
+def test_what_never_acted_goes_and_a_result_is_kept() -> None:
+    assert only(judge(recurrent(1))) == RemoveArgument("dropout", of=("GRU",), safety=Safety.SAFE)
+    assert only(judge(LayerSettings(), {"ignored": True})) == Rewrite("{0} = {it}")
+    flat = judge(LayerSettings(), {"function": "dropout2d", "shape": (16, 8)})
+    assert options(only(flat))[0][0] == Rename("Dropout", of=("Dropout1d", "Dropout2d"))

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import InsertBefore, Loop, Safety
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Mode, Modes, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.regularization.evaluation_mode_in_training import evaluation_mode_in_training
+from tests.rules.said import only
 
 PASS, EVAL, ELSEWHERE = Location("train.py", 22), Location("train.py", 30), Location("train.py", 26)
 LAYERS = ("drop1", "bn1")
@@ -86,3 +88,9 @@ def test_adversaries_are_not_judged() -> None:
 
 def test_a_model_without_such_layers_is_not_judged() -> None:
     assert judge(Modes((mode(),), mode_layers=False)).state is State.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(("loader", "loop"), [(True, Loop()), (False, None)])
+def test_training_mode_is_switched_on_before_the_loop_over_batches(loader: bool, loop: Loop | None) -> None:
+    change = only(judge(modes(training_data=loader)))
+    assert change == InsertBefore("{callee}.train()", at=PASS, loop=loop, safety=Safety.SAFE)

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Safety, SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Loader, Loaders, Run, SampleOrder
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.shuffling.not_shuffled import not_shuffled
+from tests.rules.said import changes, only
 
 CALL, ARGUMENT = Location("train.py", 9), Location("train.py", 10, 5)
 
@@ -125,3 +127,12 @@ def test_real_and_generated_batches_have_no_order() -> None:
     assert judge(order(source="batches"), adversarial).state is State.NOT_APPLICABLE
     assert judge(order(source="dataset"), adversarial).state is State.FINDING
     assert judge(order(source="batches"), Run("cpu", None, 50)).state is State.FINDING
+
+
+@pytest.mark.parametrize(("in_order", "safety"), [(True, Safety.SAFE), (False, Safety.UNSAFE)])
+def test_the_loader_is_told_to_shuffle(in_order: bool, safety: Safety) -> None:
+    change = only(judge(order(sorted=in_order), loaders()))
+    assert isinstance(change, SetArgument)
+    assert (change.name, change.value, change.at, change.safety) == ("shuffle", "True", CALL, safety)
+    assert change.unless == ("sampler", "batch_sampler")
+    assert changes(judge(order(), loaders(iterable=True))) == ()

@@ -1,7 +1,9 @@
+from dnndoctor.changes import Rewrite
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Accumulation, Optimizer, Optimizers, Run
+from dnndoctor.measurements import Accumulation, Clearing, Clearings, Optimizer, Optimizers, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.accumulation_not_averaged import accumulation_not_averaged
+from tests.rules.said import only
 
 LOSS = Location("train.py", 30)
 
@@ -42,3 +44,13 @@ def test_divided_losses_and_rescaled_gradients_pass() -> None:
 def test_one_pass_per_step_and_families() -> None:
     assert judge(0, steps=2).state is State.NOT_APPLICABLE
     assert judge(10, family="gan").state is State.NOT_APPLICABLE
+
+
+def test_the_loss_is_divided_where_backward_is_called() -> None:
+    backward = Location("train.py", 31, 9)
+    measured = {
+        Accumulation: Accumulation(10, 4, 10, 0, LOSS),
+        Clearings: Clearings((Clearing("SGD", 10, 0, 0, 4, backward_location=backward),)),
+    }
+    change = only(accumulation_not_averaged.evaluate(measured))
+    assert change == Rewrite("({0} / 4).backward()", at=backward, of=("backward",), method=True)

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Dependence, Mixing, Passage, Run
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.batch_entries_mixed import batch_entries_mixed
+from tests.rules.said import changes
 
 LINE, BUILT = Location("train.py", 20), Location("train.py", 11)
 VIEW = Passage("view", "reshape", LINE)
@@ -102,3 +104,8 @@ def test_contrastive_training_compares_its_samples() -> None:
 
 def test_without_a_batch_nothing_is_said() -> None:
     assert judge().state is State.NOT_EXAMINED
+
+
+def test_the_layer_is_told_that_the_batch_comes_first() -> None:
+    assert changes(judge(replace(MIXED, passage=LSTM))) == (SetArgument("batch_first", "True", of=("LSTM",), at=BUILT),)
+    assert changes(judge(MIXED)) == ()

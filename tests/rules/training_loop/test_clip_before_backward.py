@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from dnndoctor.changes import MoveStatement
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import ClipOrder
+from dnndoctor.measurements import Clearing, Clearings, ClipOrder
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.clip_before_backward import clip_before_backward
+from tests.rules.said import changes, only
 
 LINE = Location("train.py", 20)
 
@@ -33,3 +35,12 @@ def test_at_the_thresholds() -> None:
 
 def test_without_clipping_there_is_nothing_to_judge() -> None:
     assert judge(0, 0).state is State.NOT_APPLICABLE
+
+
+def test_the_call_goes_behind_the_backward_pass() -> None:
+    backward = Location("train.py", 22, 5)
+    clearings = Clearings((Clearing("SGD", 10, 0, 0, 1, backward_location=backward),))
+    change = only(clip_before_backward.evaluate({ClipOrder: ClipOrder(50, 50, LINE), Clearings: clearings}))
+    assert isinstance(change, MoveStatement)
+    assert (change.to, change.after) == (backward, True)
+    assert changes(judge(50, 50)) == ()

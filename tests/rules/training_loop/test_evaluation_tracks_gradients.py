@@ -3,10 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from dnndoctor.changes import Enclose, Loop
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Mode, Modes
+from dnndoctor.measurements import Clearing, Clearings, Mode, Modes
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.evaluation_tracks_gradients import evaluation_tracks_gradients
+from tests.rules.said import changes, only
 
 LINE = Location("train.py", 40)
 EVALUATION = Mode("net", "evaluation", 12, False, LINE, gradients=True)
@@ -41,3 +43,15 @@ def test_models_that_are_not_trained_do_not_count() -> None:
 
 def test_no_evaluation_was_seen() -> None:
     assert judge(replace(EVALUATION, purpose="training")).state is State.NOT_EXAMINED
+
+
+def test_the_loop_around_is_enclosed_up_to_where_training_begins() -> None:
+    backward, call, step = (Location("train.py", line, 5) for line in (30, 60, 31))
+    one = Clearing("SGD", 50, 0, 0, 1, step_location=step, backward_location=backward, callers=(backward, call))
+    change = only(
+        evaluation_tracks_gradients.evaluate({Modes: Modes((EVALUATION,), True), Clearings: Clearings((one,))})
+    )
+    assert isinstance(change, Enclose)
+    assert (change.at, change.header) == (LINE, "with torch.no_grad():")
+    assert change.loop == Loop(without=(backward, call, step))
+    assert changes(judge(EVALUATION)) == ()

@@ -3,10 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Dependence, FutureLeak, Passage
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.future_leak import future_leak
+from tests.rules.said import changes, only
 
 LINE, BUILT = Location("train.py", 20), Location("train.py", 11)
 LEAK = FutureLeak("net", 16, 1.0, 3000, 0.2, Passage("normalizing", "softmax", LINE))
@@ -49,3 +51,11 @@ def test_at_the_thresholds() -> None:
 
 def test_other_targets_may_be_looked_up_both_ways() -> None:
     assert judge().state is State.NOT_APPLICABLE
+
+
+def test_the_fused_attention_has_a_switch() -> None:
+    fused = Passage("attention", "scaled_dot_product_attention", LINE)
+    change = only(judge(replace(LEAK, passage=fused)))
+    assert isinstance(change, SetArgument)
+    assert (change.name, change.value, change.unless) == ("is_causal", "True", ("attn_mask",))
+    assert changes(judge(LEAK)) == ()

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from dnndoctor.changes import MoveStatement, Safety
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Clearing, Clearings
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.gradients_cleared_before_step import gradients_cleared_before_step
+from tests.rules.said import changes
 
 STEP, ZERO = Location("train.py", 25), Location("train.py", 24)
 
@@ -45,3 +47,10 @@ def test_intervals_at_the_threshold() -> None:
     assert judge(Clearings((clearing(2, 2),))).state is State.NOT_EXAMINED
     assert judge(Clearings((clearing(3, 3),))).state is State.FINDING
     assert judge(Clearings((clearing(3, 2),))).state is State.PASS
+
+
+def test_the_call_goes_before_the_backward_pass() -> None:
+    backward = Location("train.py", 22, 5)
+    one = clearing(40, 40, backward_location=backward)
+    assert changes(judge(Clearings((one,)))) == (MoveStatement(backward, at=ZERO, safety=Safety.SAFE),)
+    assert changes(judge(Clearings((one, clearing(40, 0))))) == ()  # the call may be the other's

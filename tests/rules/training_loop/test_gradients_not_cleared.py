@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import InsertAfter, InsertBefore, Safety
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Clearing, Clearings
+from dnndoctor.measurements import Clearing, Clearings, Optimizer, Optimizers
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.gradients_not_cleared import gradients_not_cleared
+from tests.rules.said import changes, only, options
 
 STEP, BACKWARD = Location("train.py", 25), Location("train.py", 24)
 
@@ -47,3 +49,17 @@ def test_intervals_at_the_threshold() -> None:
     assert judge(Clearings((clearing(2, 2),))).state is State.NOT_EXAMINED
     assert judge(Clearings((clearing(3, 3),))).state is State.FINDING
     assert judge(Clearings((clearing(2, 2), clearing(3, 0)))).state is State.PASS
+
+
+def test_the_optimizer_s_own_name_is_used() -> None:
+    before = InsertBefore("opt.zero_grad()", at=BACKWARD, safety=Safety.SAFE)
+    after = InsertAfter("opt.zero_grad()", at=STEP, safety=Safety.SAFE)
+    assert options(only(judge(Clearings((clearing(40, 40, variable="opt"),))))) == ((before,), (after,))
+    assert only(judge(Clearings((clearing(40, 40, 3, variable="opt"),)))) == after
+    assert changes(judge(Clearings((clearing(40, 40),)))) == ()
+
+
+def test_within_a_closure_there_is_one_place() -> None:
+    lbfgs = Optimizers((Optimizer("LBFGS", None, (1.0,), 1.0, closure=True),))
+    change = only(judge(Clearings((clearing(40, 40, 20, variable="opt"),)), lbfgs))
+    assert isinstance(change, InsertBefore)

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from dnndoctor.changes import Rewrite, Safety
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import PiledGradient, PiledGradients
+from dnndoctor.measurements import PiledGradient, PiledGradients, Weights
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.gradients_pile_up_outside import gradients_pile_up_outside
+from tests.literals import a_parameter, weights_of
+from tests.rules.said import changes
 
 CALL = Location("train.py", 25)
 TARGET = PiledGradient("target", np.array([1, 4, 20]), np.array([0.1, 0.4, 2.0]), 900, "Net", call=CALL)
@@ -41,3 +44,10 @@ def test_at_the_thresholds() -> None:
 
 def test_without_such_a_model_there_is_nothing_to_judge() -> None:
     assert judge().state is State.NOT_APPLICABLE
+
+
+def test_the_target_is_detached_unless_it_is_what_should_be_trained() -> None:
+    assert changes(judge(TARGET)) == (Rewrite("{it}.detach()", at=CALL, safety=Safety.SAFE),)
+    wrong = weights_of(a_parameter(optimizer=0, received_gradient=False), a_parameter("b", optimizer=None))
+    measured = {PiledGradients: PiledGradients((TARGET,)), Weights: wrong}
+    assert changes(gradients_pile_up_outside.evaluate(measured)) == ()

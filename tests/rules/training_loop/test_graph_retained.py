@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from dnndoctor.changes import Rewrite, Safety
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import KeptGraphs, KeptSum
 from dnndoctor.rule import Result, State
 from dnndoctor.rules.training_loop.graph_retained import graph_retained
+from tests.rules.said import changes, only
 
 BACKWARD, CALL, SUM = Location("train.py", 30), Location("train.py", 25), Location("train.py", 33)
 
@@ -60,3 +62,19 @@ def test_at_the_thresholds() -> None:
 
 def test_one_backward_pass_says_nothing() -> None:
     assert judge(graphs([40], [0])).state is State.NOT_EXAMINED
+
+
+def test_what_is_added_up_is_detached() -> None:
+    change = only(judge(graphs([40, 40, 40], [0, 0, 0], sums=(KeptSum(SUM, 49),))))
+    assert change == Rewrite("{it}.detach()", argument=1, of=("+",), safety=Safety.SAFE)
+
+
+def test_a_state_is_detached_where_it_is_handed_on() -> None:
+    grown = ([40, 80, 160, 320], [1, 2, 4, 8])
+    one = only(judge(graphs(*grown, carried=CALL, argument=1, form="tensor")))
+    assert one == Rewrite("{it}.detach()", argument=1, at=CALL, safety=Safety.SAFE)
+    two = only(judge(graphs(*grown, carried=CALL, argument=1, form="tuple")))
+    assert isinstance(two, Rewrite)
+    assert two.template == "tuple(each.detach() for each in {it})"
+    assert changes(judge(graphs(*grown, carried=CALL, argument=1, form="other"))) == ()
+    assert changes(judge(graphs(*grown, carried=CALL))) == ()

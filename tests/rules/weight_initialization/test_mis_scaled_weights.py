@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import Rewrite
 from dnndoctor.findings import Location, Severity
 from dnndoctor.measurements import Activation, Activations, ActivationStatistics, Layers, Run, Weights
 from dnndoctor.rule import State
 from dnndoctor.rules.weight_initialization.mis_scaled_weights import mis_scaled_weights
+from tests.rules.said import only
 
 Net = Callable[..., dict[type, Any]]
 DEFAULT = 1 / (3 * 64) ** 0.5
@@ -34,7 +36,7 @@ def test_standard_normal_weights(net: Net) -> None:
 def test_the_fix_has_the_layers_own_name_and_activation(net: Net) -> None:
     [found] = mis_scaled_weights.evaluate(net([1.0, 0.177], [11.0, 11.0])).findings
     assert found.fix is not None
-    assert "kaiming_normal_(model.fc0.weight, nonlinearity='relu')" in str(found.fix.code)
+    assert 'kaiming_normal_(model.fc0.weight, nonlinearity="relu")' in str(found.fix.code)
     tanh = net([1.0, 0.125], [8.0, 1.0], layer={"activation": "tanh"}) | saturated(0.74)
     assert "xavier_uniform_(model.fc0.weight)" in str(mis_scaled_weights.evaluate(tanh).findings[0].fix)
 
@@ -186,3 +188,10 @@ def test_a_norm_behind_the_next_layer_takes_the_scale_out(
     second = layer("fc1", normalized=True, unit_std=signal)
     measured[Layers] = Layers("Net", (first, second, measured[Layers].layers[2]))
     assert state(measured) is expected
+
+
+def test_one_line_draws_all_of_them(net: Net) -> None:
+    there = Location("train.py", 30, 9)
+    change = only(mis_scaled_weights.evaluate(net([1.0] * 3, [8.0, 37.0, 210.0], weight={"initialized_at": there})))
+    assert isinstance(change, Rewrite)
+    assert change.at == there

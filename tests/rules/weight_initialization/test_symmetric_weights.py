@@ -3,10 +3,13 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.changes import InsertBefore, Rewrite
 from dnndoctor.findings import Location, Severity
-from dnndoctor.measurements import Layer, Layers, Parameter, Weights
+from dnndoctor.measurements import Layer, Layers, Optimizers, Parameter, Weights
 from dnndoctor.rule import State
 from dnndoctor.rules.weight_initialization.symmetric_weights import symmetric_weights
+from tests.literals import an_optimizer
+from tests.rules.said import changes, only
 
 Make = Callable[..., Any]
 ZERO: dict[str, Any] = {"constant": True, "identical_rows": True, "std": 0.0, "max_abs": 0.0}
@@ -85,3 +88,23 @@ def test_a_single_unit_or_input_is_not_applicable(layer: Make, weight: Make, sha
 
 def test_norm_layers_are_not_applicable(layer: Make, weight: Make) -> None:
     assert state((layer("norm", kind="norm"), weight("norm", kind="norm", **ZERO))) is State.NOT_APPLICABLE
+
+
+def test_the_line_that_draws_them_draws_otherwise(layer: Make, weight: Make) -> None:
+    there = Location("train.py", 30, 9)
+    change = only(symmetric_weights.evaluate(measured((layer("a"), weight("a", initialized_at=there, **ZERO)))))
+    assert isinstance(change, Rewrite)
+    assert (change.at, change.template) == (there, 'torch.nn.init.kaiming_normal_({0}, nonlinearity="relu")')
+    facts = {"initialized_at": there, "with_vectors": True} | ZERO
+    change = only(symmetric_weights.evaluate(measured((layer("a"), weight("a", **facts)))))
+    assert isinstance(change, Rewrite)
+    assert change.template.endswith(" if {0}.dim() > 1 else {it}")
+
+
+def test_else_they_are_drawn_anew_behind_the_model(layer: Make, weight: Make) -> None:
+    pair = measured((layer("layers.0", activation="tanh"), weight("layers.0", **ZERO)))
+    change = only(symmetric_weights.evaluate(pair | {Optimizers: an_optimizer()}))
+    assert isinstance(change, InsertBefore)
+    assert change.code == "torch.nn.init.xavier_uniform_(model.layers[0].weight)"
+    assert changes(symmetric_weights.evaluate(pair | {Optimizers: an_optimizer("updates by hand")})) == ()
+    assert changes(symmetric_weights.evaluate(pair)) == ()
