@@ -169,7 +169,9 @@ def test_whether_the_model_or_the_loop_takes_the_softmax_is_noted(in_model: bool
         sgd = torch.optim.SGD(model.parameters(), lr=0.01)
         for _ in range(3):
             out = model(torch.randn(8, 4))
-            loss = nn.functional.cross_entropy(out if in_model else out.softmax(1), torch.zeros(8, dtype=torch.long))
+            loss: Any = nn.functional.cross_entropy(
+                out if in_model else out.softmax(1), torch.zeros(8, dtype=torch.long)
+            )
             sgd.zero_grad()
             loss.backward()
             sgd.step()
