@@ -53,7 +53,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "NUM102": ("LOS111",),
     "CAP104": ("INI101", "ACT103"),
     # facts that another fact explains
-    "LOS106": ("DAT108",),
+    "LOS106": ("DAT108", "LOS103"),
     "LOS110": ("LOS101",),
     "OPT102": ("OPT103", "OPT108", "OPT109"),
     "LOP109": ("OPT103",),

@@ -11,6 +11,7 @@ HAS_A_FLOOR = frozenset(
     "cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss l1_loss smooth_l1_loss "
     "huber_loss".split()
 )
+NORMALISED = 0.1  # nats that log-probabilities may miss 1 by
 PULLS_BOTH_WAYS = {
     "gan": "in adversarial training one network maximises what the other minimises",
     "reinforcement": "in reinforcement learning the loss follows the sign of the advantage",
@@ -64,13 +65,18 @@ def loss_sign(
         raise NotApplicable("single tensors are trained and no model: a perturbation, say")
     loaded = run is not None and run.pretrained
     negative = _mostly_negative(steps, below)
-    found = [_negated(each) for each in judged if each.linear and negative and not loaded]
+    found = [_negated(each) for each in judged if each.linear and negative and not loaded and _has_its_floor(each)]
     if not found and not loaded and optimizers is not None:
         found = _maximised(judged, optimizers)
     if not found and inputs.likelihood is not None and negative and _falls(steps, fewest_steps):
         found = [_minimised_likelihood(inputs, steps)]
     yield from found[:1]
     yield from (f for each in judged if (f := _unbounded(each, beyond)) is not None)
+
+
+def _has_its_floor(each: LossInput) -> bool:
+    """The likelihood has it only where it is given log-probabilities; of raw scores it falls for ever by itself."""
+    return each.function != "nll_loss" or each.log_normaliser is None or abs(each.log_normaliser) < NORMALISED
 
 
 def _negated(each: LossInput) -> Finding:

@@ -126,3 +126,9 @@ def test_targets_of_two_signs_are_moved() -> None:
     assert isinstance(change, Rewrite)
     assert (change.template, change.argument) == ("({it} + 1) / 2", 1)
     assert changes(judge(fed("binary_cross_entropy_with_logits", (32, 1), distinct=(-1.0, 0.0, 1.0), **facts))) == ()
+
+
+def test_scores_in_the_place_of_log_probabilities_make_a_likelihood_negative_by_themselves() -> None:
+    course = tuple(np.linspace(-0.3, -0.9, 30))
+    assert judge(fed("nll_loss", (32, 3), linear=True, log_normaliser=1.4), course=course).state is State.PASS
+    assert judge(fed("nll_loss", (32, 3), linear=True, log_normaliser=0.0), course=course).state is State.FINDING
