@@ -63,6 +63,8 @@ Budget = Annotated[float | None, typer.Option(min=1, help=_BUDGET, metavar="SECO
 _STEPS = "The script's own optimizer steps to watch.  [default: 50]"
 Steps = Annotated[int | None, typer.Option(min=1, help=_STEPS, metavar="N")]
 Seed = Annotated[int | None, typer.Option(help="Seed torch before the script starts.", metavar="N")]
+_REPEAT = "Examine so often, with other seeds each time, and give the median verdict; each has the whole budget."
+Repeat = Annotated[int | None, typer.Option(min=1, max=99, help=_REPEAT, metavar="N")]
 NoProbes = Annotated[bool, typer.Option("--no-probes", help="Only watch: try nothing.")]
 _ONLY = "Of all probes only this one, as learning-rate, data-scan or batch-size. Once for each."
 OnlyProbe = Annotated[list[str] | None, typer.Option("--only-probe", help=_ONLY, metavar="NAME")]
@@ -112,6 +114,7 @@ def check(
     budget: Budget = None,
     steps: Steps = None,
     seed: Seed = None,
+    repeat: Repeat = None,
     no_probes: NoProbes = False,
     only_probe: OnlyProbe = None,
     keep_files: Keep = None,
@@ -138,6 +141,7 @@ def check(
         budget=budget,
         steps=steps,
         seed=seed,
+        repeat=repeat,
         probes=False if no_probes else None,
         only_probes=tuple(only_probe) if only_probe else None,
         keep_files=keep_files,
@@ -147,7 +151,10 @@ def check(
     _check_outputs(settings)
     check_workspace(Path(settings.root))
     given = _given(model=model, train=train, val=val, loss=loss, optimizer=optimizer, inputs=tuple(inputs or ()))
-    from dnndoctor.examination import examine
+    if settings.repeat > 1:
+        from dnndoctor.repeated import examine_repeatedly as examine
+    else:
+        from dnndoctor.examination import examine
 
     with shown(quiet=quiet) as on_progress:
         diagnosis = examine(program, args or (), settings, on_progress=on_progress, given=given)

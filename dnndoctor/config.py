@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     """How to examine and what to say about it.
 
     ``budget`` in seconds of wall clock; ``steps``: the user's optimizer steps to watch.
+    ``repeat``: how many examinations the verdict is the median of.
     ``only_probes``: these alone, if any are named. ``html``: a path relative to
     ``root``, or "none". ``thresholds``: by rule code, then by threshold. ``overrides``: the rules that the command
     line chose. ``root``: the working directory.
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     budget: Annotated[float, msgspec.Meta(ge=1)] = 120.0
     steps: Annotated[int, msgspec.Meta(ge=1)] = 50
     seed: int | None = None
+    repeat: Annotated[int, msgspec.Meta(ge=1, le=99)] = 1
     probes: bool = True
     only_probes: tuple[str, ...] = ()
     keep_files: bool = False

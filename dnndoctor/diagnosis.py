@@ -45,10 +45,33 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Flip:
+    """A rule on which repeated runs disagree; ``grades`` are those of the ``judged`` runs, in turn."""
+
+    rule: str
+    name: str
+    found: int
+    judged: int
+    stands: bool
+    grades: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Several runs judged as one: how many there were of those that were asked for, and where they disagree."""
+
+    runs: int
+    planned: int
+    flips: tuple[Flip, ...] = ()
+    recordings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunFacts:
     """The examination itself; ``phases`` are seconds by phase, ``notes`` what a reader should know about it.
 
     ``loop``: the training loop that was found, None if none was. ``log``: the file that holds the program's own output.
+    ``repeats``: the runs that this is the median of, None for a single one.
     """
 
     device: str
@@ -59,6 +82,7 @@ class RunFacts:
     notes: tuple[str, ...] = ()
     loop: TrainingLoop | None = None
     log: str | None = None
+    repeats: Repeats | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,12 @@ def examine(
     *,
     on_progress: OnProgress | None = None,
     given: Given = NOTHING_GIVEN,
+    seed_shift: int = 0,
 ) -> Diagnosis:
-    """Run the program in a child process for as long as the budget allows, and judge what was recorded until then."""
+    """Run the program in a child process for as long as the budget allows, and judge what was recorded until then.
+
+    ``seed_shift``: how much higher than asked for all seeds are set, for an examination with other random numbers.
+    """
     root = Path(settings.root).resolve()
     with tempfile.TemporaryDirectory(prefix="dnndoctor-", ignore_cleanup_errors=True) as scratch:
         written = Path(scratch, "recording.dnnrec")
@@ -51,6 +55,7 @@ def examine(
             probes=settings.probes,
             only_probes=settings.only_probes,
             seed=settings.seed,
+            seed_shift=seed_shift,
             family=settings.family,
             keep_files=settings.keep_files,
             given=given,

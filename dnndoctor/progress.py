@@ -18,6 +18,8 @@ PHASES = {
     "finish": "writing the report",
 }
 
+RUN = "run "  # "run 2 of 3": not one of the examination's own phases
+
 
 @contextmanager
 def shown(*, quiet: bool) -> Iterator[OnProgress | None]:
@@ -35,9 +37,9 @@ def _lines() -> OnProgress:
     seen: list[str] = []
 
     def tell(phase: str, step: int, total: int, left: float) -> None:  # noqa: ARG001 - the live line shows them
-        if phase in PHASES and phase not in seen:
+        if (phase in PHASES or phase.startswith(RUN)) and phase not in seen:
             seen.append(phase)
-            print(f"dnndoctor: {PHASES[phase]}", file=sys.stderr, flush=True)
+            print(f"dnndoctor: {PHASES.get(phase, phase)}", file=sys.stderr, flush=True)
 
     return tell
 

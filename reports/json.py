@@ -41,7 +41,16 @@ def _target(target: diagnosis.Target) -> v1.Target:
 
 def _run(run: diagnosis.RunFacts) -> v1.Run:
     loop = _loop(run.loop) if run.loop else None
-    return v1.Run(run.device, run.steps_observed, _number(run.wall_seconds), run.recording, run.log, loop)
+    return v1.Run(
+        run.device, run.steps_observed, _number(run.wall_seconds), run.recording, run.log, loop, _repeats(run.repeats)
+    )
+
+
+def _repeats(repeats: diagnosis.Repeats | None) -> v1.Repeats | None:
+    if repeats is None:
+        return None
+    flips = [v1.Flip(each.rule, each.found, each.judged, each.stands, list(each.grades)) for each in repeats.flips]
+    return v1.Repeats(repeats.runs, repeats.planned, flips, list(repeats.recordings))
 
 
 def _loop(loop: TrainingLoop) -> v1.Loop:

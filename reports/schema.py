@@ -82,8 +82,30 @@ class Loop(msgspec.Struct, frozen=True):
     losses: list[Loss]
 
 
+class Flip(msgspec.Struct, frozen=True):
+    """A rule on which repeated runs disagree; ``stands``: most of the ``judged`` runs found it."""
+
+    rule: str
+    found: Count
+    judged: Count
+    stands: bool
+    grades: list[str]
+
+
+class Repeats(msgspec.Struct, frozen=True):
+    """The runs that this is the median of; fewer than planned where these agree."""
+
+    runs: Count
+    planned: Count
+    flips: list[Flip]
+    recordings: list[str]
+
+
 class Run(msgspec.Struct, frozen=True):
-    """The examination itself; ``log``: the file with the program's own output, ``loop`` null where none was found."""
+    """The examination itself; ``log``: the file with the program's own output, ``loop`` null where none was found.
+
+    ``repeats`` is null for a single run.
+    """
 
     device: str
     steps_observed: Count
@@ -91,6 +113,7 @@ class Run(msgspec.Struct, frozen=True):
     recording: str | None
     log: str | None
     loop: Loop | None
+    repeats: Repeats | None = None
 
 
 class Practice(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ import torch
 from dnndoctor.observe.source import relative
 from dnndoctor.observe.watch import Watch
 from dnndoctor.probes.conductor import Conductor
-from dnndoctor.subject import company, hooks
+from dnndoctor.subject import company, hooks, seed_shift
 from dnndoctor.subject.protocol import LEAD, Ending, Job, Lead
 from dnndoctor.subject.recorder import copied
 
@@ -62,6 +62,7 @@ class Examined:
 
     def install(self) -> None:
         """Begin to watch."""
+        seed_shift.install(self.job.seed_shift)
         self._installed = hooks.install(self.watch, self.conductor)
         self.conductor.clock.leave = self.leave
         self.conductor.clock.leaves_at_once = not self.own
@@ -272,4 +273,6 @@ def run_facts(job: Job) -> dict[str, Any]:
         "accelerator": device.name(),
         "family": job.family,
         "probes": job.probes,
+        "seed": job.seed,
+        "seed_shift": job.seed_shift,
     }

@@ -16,7 +16,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ``recording``: path of the SQLite file that the child writes. ``scratch``: a folder of ours, outside of the
     working directory, thrown away at the end. ``progress``: path of the named pipe that takes the progress lines.
     ``parent``: the process that waits for the child. ``deadline``: ``time.monotonic()`` of the parent (one clock for
-    all processes of a machine) by which the child stops by itself.
+    all processes of a machine) by which the child stops by itself. ``seed_shift``: how much higher all seeds are set.
     """
 
     program: Program
@@ -31,6 +31,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     probes: bool = True
     only_probes: tuple[str, ...] = ()
     seed: int | None = None
+    seed_shift: int = 0
     family: str | None = None
     keep_files: bool = False
     given: Given = Given()

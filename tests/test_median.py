@@ -1,0 +1,164 @@
+"""Several runs judged as one: most of them decide, and what flips is said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose
+from dnndoctor.findings import Evidence, Finding, Location, Severity
+from dnndoctor.median import median, settled
+from dnndoctor.registry import load_rules
+from dnndoctor.reports.json import render
+from dnndoctor.rule import Result, State
+
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+
+def found(code: str, severity: Severity = ERROR, *, line: int = 3, value: float = 1.0, **changes: Any) -> Finding:
+    known = load_rules()[code]
+    return Finding(
+        f"measured {value:g}",
+        Location("train.py", line),
+        evidence=(Evidence("figure", value),),
+        severity=severity,
+        rule=code,
+        name=known.name,
+        practice=known.practice,
+        **changes,
+    )
+
+
+def ran(
+    *findings: Finding, unjudged: tuple[str, ...] = (), outcome: Outcome = Outcome.EXAMINED, **facts: Any
+) -> Diagnosis:
+    """One run, in which these rules took part."""
+    results = []
+    for code in ("INI102", "ACT101", "LRN101"):
+        mine = tuple(each for each in findings if each.rule == code)
+        state = State.NOT_EXAMINED if code in unjudged else State.FINDING if mine else State.PASS
+        results.append(Result(load_rules()[code], state, "no time" if code in unjudged else None, mine))
+    run = replace(RunFacts("cpu", 50, 2.0, "x.dnnrec"), **facts)
+    return diagnose(
+        Target("train.py", outcome=outcome, reason=None if outcome is Outcome.EXAMINED else "why"), run, {}, results
+    )
+
+
+def codes(diagnosis: Diagnosis) -> list[str]:
+    return [each.rule for each in diagnosis.findings]
+
+
+def state(diagnosis: Diagnosis, code: str) -> State:
+    return next(each.state for each in diagnosis.results if each.rule.code == code)
+
+
+def test_what_one_of_three_shows_is_left_out_and_said() -> None:
+    made = median([ran(found("LRN101")), ran(), ran()], 3)
+    assert codes(made) == []
+    assert state(made, "LRN101") is State.PASS
+    assert "LRN101 rate-too-high came in 1 of 3 runs and was left out" in made.run.notes
+
+
+def test_what_two_of_three_show_stands_with_the_median_figure() -> None:
+    made = median([ran(), ran(found("LRN101", value=5.0)), ran(found("LRN101", value=2.0))], 3)
+    [finding] = made.findings
+    assert finding.evidence[0].value == 2.0
+    assert "LRN101 rate-too-high came in 2 of 3 runs and stands" in made.run.notes
+
+
+def test_half_of_the_runs_is_not_most_of_them() -> None:
+    assert codes(median([ran(found("LRN101")), ran()], 2)) == []
+
+
+def test_the_median_severity_decides() -> None:
+    runs = [ran(found("LRN101", each)) for each in (ERROR, WARNING, WARNING)]
+    made = median(runs, 3)
+    assert [each.severity for each in made.findings] == [WARNING]
+    assert "LRN101 rate-too-high was graded error, warning, warning in turn" in made.run.notes
+
+
+def test_places_that_wander_from_run_to_run_are_those_of_one_run() -> None:
+    made = median([ran(found("ACT101", line=line)) for line in (3, 4, 5)], 3)
+    assert [each.location.line for each in made.findings if each.location] == [3]
+    assert not made.run.repeats or not made.run.repeats.flips
+
+
+def test_a_run_that_could_not_judge_has_no_vote() -> None:
+    made = median([ran(found("LRN101")), ran(found("LRN101")), ran(unjudged=("LRN101",))], 3)
+    assert codes(made) == ["LRN101"]
+    assert not any("LRN101" in note for note in made.run.notes)
+
+
+def test_what_few_runs_could_judge_was_not_examined() -> None:
+    made = median([ran(found("LRN101")), *[ran(unjudged=("LRN101",))] * 2], 3)
+    assert state(made, "LRN101") is State.NOT_EXAMINED
+    assert codes(made) == []
+
+
+def test_a_cause_that_was_left_out_leaves_its_consequence_standing() -> None:
+    both, alone = ran(found("INI102"), found("ACT101")), ran(found("ACT101"))
+    assert [each.caused_by for each in both.findings] == [None, "INI102"]
+    assert [each.caused_by for each in median([both, alone, alone], 3).findings] == [None]
+
+
+def test_remarks_that_come_and_go_are_not_called_flips() -> None:
+    made = median([ran(found("LRN101", INFO)), ran(), ran()], 3)
+    assert made.run.repeats is not None
+    assert made.run.repeats.flips == ()
+
+
+def test_drawings_are_those_of_the_run_that_is_most_like_it() -> None:
+    runs = [ran(recording="1"), ran(found("LRN101"), recording="2"), ran(found("LRN101"), recording="3")]
+    made = median(runs, 3)
+    assert made.run.recording == "2"
+    assert made.run.wall_seconds == 6.0
+
+
+def test_a_run_that_broke_off_is_told_and_does_not_decide() -> None:
+    made = median([ran(outcome=Outcome.PARTLY), ran(), ran()], 3)
+    assert made.target.outcome is Outcome.EXAMINED
+    assert "run 1 was partly-examined: why" in made.run.notes
+
+
+def test_no_more_runs_than_could_change_it() -> None:
+    sick, sound = ran(found("LRN101")), ran()
+    assert not settled([sick], 3)
+    assert settled([sick, sick], 3)
+    assert not settled([sick, sound], 3)
+    assert not settled([sick, sick], 4)
+    assert settled([sick, ran(found("LRN101"), found("ACT101", INFO))], 3), "remarks fail nothing"
+
+
+GRADES = st.sampled_from([None, INFO, WARNING, ERROR])
+
+
+@given(st.lists(GRADES, min_size=1, max_size=9))
+def test_most_runs_decide_whatever_they_say(grades: list[Severity | None]) -> None:
+    made = median([ran(*([found("LRN101", each)] if each else [])) for each in grades], len(grades))
+    for limit in (ERROR, WARNING, INFO):
+        votes = sum(each is not None and each.rank <= limit.rank for each in grades)
+        fails = any(each.severity and each.severity.rank <= limit.rank for each in made.findings)
+        assert fails == (2 * votes > len(grades))
+
+
+@given(st.lists(GRADES, min_size=1, max_size=5), st.integers(1, 5))
+def test_settled_runs_need_no_others(grades: list[Severity | None], planned: int) -> None:
+    runs = [ran(*([found("LRN101", each)] if each else [])) for each in grades]
+    early = next((number for number in range(1, len(runs) + 1) if settled(runs[:number], planned)), None)
+    if early is not None and len(runs) == planned:
+        graver = [
+            [(f.rule, f.severity) for f in each.findings if f.severity is not INFO]
+            for each in (median(runs[:early], planned), median(runs, planned))
+        ]
+        assert graver[0] == graver[1]
+
+
+def test_json_says_what_flips() -> None:
+    made = json.loads(render(median([ran(), ran(found("LRN101")), ran(found("LRN101"))], 3)))
+    flip = {"rule": "LRN101", "found": 2, "judged": 3, "stands": True, "grades": ["nothing", "error", "error"]}
+    assert made["run"]["repeats"] == {"runs": 3, "planned": 3, "flips": [flip], "recordings": ["x.dnnrec"] * 3}
+    assert json.loads(render(ran()))["run"]["repeats"] is None
