@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dnndoctor.api import Checked, check
+    from dnndoctor.assertions import assert_healthy, assert_script_healthy
 
 __version__ = "0.1.0"
-__all__ = ["Checked", "__version__", "check"]
+__all__ = ["Checked", "__version__", "assert_healthy", "assert_script_healthy", "check"]
 
 
 def __getattr__(name: str) -> Any:
-    """``check`` and its result are loaded when they are asked for: this package is imported by quick commands too."""
+    """The functions of the package are loaded when they are asked for: it is imported by quick commands too."""
     if name in ("check", "Checked"):
         from dnndoctor import api
 
         return getattr(api, name)
+    if name in ("assert_healthy", "assert_script_healthy"):
+        from dnndoctor import assertions
+
+        return getattr(assertions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from dnndoctor import config
+from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome
 from dnndoctor.examination import rediagnose
 from dnndoctor.findings import Finding, Severity
 from dnndoctor.progress import shown
+from dnndoctor.select import Selection
 from dnndoctor.workspace import BadInput, check_writable
 
 if TYPE_CHECKING:
@@ -92,6 +96,8 @@ def check(
     budget: float = 120.0,
     seed: int | None = None,
     family: str | None = None,
+    select: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
     recording: str | Path | None = None,
     progress: bool = False,
 ) -> Checked:
@@ -101,8 +107,9 @@ def check(
     set; without it the data is synthetic. ``loss_fn`` takes output and target. ``optimizer``: one over the model's
     parameters, or a class or function of them. ``input``: what the model takes where there is no data, as sizes
     without the batch ("3,32,32", "128:int", a tuple, a tensor of one batch, or a list or dict of these).
-    ``steps`` to watch, ``budget`` in seconds. ``recording``: where to keep what was measured; nothing is written
-    otherwise. ``progress``: show it on standard error.
+    ``steps`` to watch, ``budget`` in seconds. ``select``, ``ignore``: rules by code, prefix, name or practice, as a
+    list or with commas. ``recording``: where to keep what was measured; nothing is written otherwise.
+    ``progress``: show it on standard error.
 
     Raises BadInput, in one line, for what cannot be trained. What the model itself raises becomes the diagnosis.
     """
@@ -110,7 +117,7 @@ def check(
     from dnndoctor.subject.model_file import Offer
     from dnndoctor.subject.plain_loop import BadTarget
 
-    settings = config.load(Path())
+    settings = settings_with(select, ignore)
     keep = Path(recording) if recording is not None else None
     if keep is not None:
         check_writable(keep)
@@ -136,6 +143,28 @@ def check(
             raise BadInput(str(why)) from None
         found = rediagnose(path, settings)
     return _checked(found, ending, keep, budget)
+
+
+def settings_with(
+    select: str | Iterable[str] | None = None, ignore: str | Iterable[str] | None = None, **options: Any
+) -> Settings:
+    """The project's settings with these over them. Raises BadInput for a rule or a setting that there is none of."""
+    unknown = set(options) - {each.name for each in msgspec.structs.fields(Settings)}
+    if unknown:
+        raise BadInput(f"there is no setting {', '.join(sorted(unknown))}")
+    selection = Selection(select=as_selection(select), ignore=as_selection(ignore) or ())
+    try:
+        return config.override(config.load(Path()), selection, **options)
+    except config.ConfigError as why:
+        raise BadInput(str(why).removeprefix("--")) from None
+
+
+def as_selection(rules: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    """Selectors from a list, or from a text with commas."""
+    if rules is None:
+        return None
+    listed = [rules] if isinstance(rules, str) else rules
+    return tuple(part.strip() for each in listed for part in each.split(",") if part.strip())
 
 
 def _checked(found: Diagnosis, ending: Ending, keep: Path | None, budget: float) -> Checked:
