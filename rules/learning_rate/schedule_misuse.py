@@ -40,7 +40,8 @@ def schedule_misuse(
         PyTorch documentation, torch.optim, "How to adjust learning rate": the order of the calls, since 1.1.0.
         dead: 0.25, this project's choice: at this pace the rate is below 1 % of its peak before so much of the run.
         sound: 0.5, this project's choice: and at the other pace not before this.
-        still: 0.1, this project's choice: a schedule that moves the rate by less does nothing at this pace.
+        still: 0.1, this project's choice: a schedule that moves the rate by less does nothing at this pace. It counts
+        where at the other pace it would come down just as the run ends.
         beyond: 1.2, this project's choice: calls over T_max from which on a cosine's rise is no rounding.
         cycles: 4.0, this project's choice: so many half-waves are meant.
     """
@@ -146,9 +147,7 @@ def _pace(
         message = f"{each.name}, counted in epochs, is called per batch, {each.planned} times: the rate {does}"
         return _told(each, message, fix, Evidence("planned calls", each.planned or 0, plan.epochs))
     if each.per == "epoch" and len(each.rates_per_step) > 1 and plan.steps >= 2 * plan.epochs:
-        idle = moved(each.rates) < still or each.rates.max() < 0.5 * each.rates_per_step.max()
-        built_for_steps = moved(each.rates_per_step) >= sound and alive_until(each.rates_per_step, 0.01) >= sound
-        if not (idle and built_for_steps):
+        if not (_never_rises(each, sound) or (moved(each.rates) < still and _ends_with_the_steps(each))):
             return None
         at = _step_of(each, clearings)
         fix = Fix(
@@ -163,6 +162,18 @@ def _pace(
         )
         return _told(each, message, fix, Evidence("planned calls", each.planned or 0, plan.steps))
     return None
+
+
+def _never_rises(each: Schedule, sound: float) -> bool:
+    """Whether the run stays in the warm-up of a schedule that would have its peak at the other pace."""
+    low = each.rates.max() < 0.5 * each.rates_per_step.max()
+    return bool(low) and moved(each.rates_per_step) >= sound and alive_until(each.rates_per_step, 0.01) >= sound
+
+
+def _ends_with_the_steps(each: Schedule) -> bool:
+    """Whether the rate at the other pace comes down just as the run ends: no step of 30 epochs in a short run."""
+    over = each.rates_per_step[-1] <= 0.05 * each.rates_per_step.max()
+    return bool(over) and alive_until(each.rates_per_step, 0.05) >= 0.8
 
 
 def _plateau(each: Schedule, plan: Plan | None, groups: Groups | None) -> Finding | None:

@@ -152,3 +152,14 @@ def test_half_a_wave_is_made_as_long_as_the_run() -> None:
     schedule = a_schedule(cosine, name="CosineAnnealingLR", settings={"T_max": 15})
     change = only(judged(rule, schedule, a_plan()))
     assert change == SetArgument("T_max", "30", position=1, of=("CosineAnnealingLR",))
+
+
+def test_a_drop_that_a_short_run_does_not_reach_is_no_schedule_of_steps() -> None:
+    """StepLR with a step of 30 epochs, tried for two of twenty steps each."""
+    per_step = 0.1 * 0.1 ** (np.arange(41) // 30)
+    assert judged(rule, a_schedule([0.1] * 3, name="StepLR", rates_per_step=per_step), a_plan()).state is State.PASS
+
+
+def test_a_decay_over_all_steps_called_per_epoch() -> None:
+    falling = np.linspace(0.1, 0.0, 101)
+    assert judged(rule, a_schedule(falling[:4], name="LambdaLR", rates_per_step=falling), a_plan()).findings
