@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dnndoctor import __version__
-from dnndoctor.config import NO_HTML, ConfigError, FailOn, OutputFormat, Settings
+from dnndoctor.config import NO_HTML, ComparisonFormat, ConfigError, FailOn, OutputFormat, Settings
 from dnndoctor.families import FAMILIES
 from dnndoctor.select import Selection
 from dnndoctor.workspace import BadInput, check_recording, check_workspace, check_writable, write
@@ -44,6 +44,10 @@ Target = Annotated[str, typer.Argument(help=_TARGET, show_default=False)]
 Arguments = Annotated[list[str] | None, typer.Argument(help="Its arguments, after --.", show_default=False)]
 Module = Annotated[bool, typer.Option("-m", help="TARGET is a module's name, as for python -m.")]
 Recording = Annotated[str, typer.Argument(help="A recording (*.dnnrec).", show_default=False)]
+Before = Annotated[str, typer.Argument(help="The earlier recording (*.dnnrec).", show_default=False)]
+After = Annotated[str, typer.Argument(help="The later one.", show_default=False)]
+ComparedFormat = Annotated[ComparisonFormat, typer.Option("--output-format", help="What standard output gets.")]
+ComparedHtml = Annotated[str | None, typer.Option("--html", help="Where a page of it goes.", metavar="PATH")]
 RuleName = Annotated[str, typer.Argument(help="Code or name.", show_default=False)]
 
 _SELECT = "Only these rules: code, prefix, name, practice or ALL; comma separated."
@@ -192,6 +196,44 @@ def report(
     except ValueError as why:
         raise BadInput(str(why)) from None
     raise typer.Exit(_deliver(diagnosis, settings, quiet))
+
+
+@app.command()
+def compare(
+    before: Before,
+    after: After,
+    output_format: ComparedFormat = ComparisonFormat.FULL,
+    output_file: File = None,
+    html: ComparedHtml = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    extend_select: Extend = None,
+    fail_on: Fail = None,
+    exit_zero: Zero = None,
+    quiet: Quiet = False,
+) -> None:
+    """Show two recordings side by side: findings that came, are gone and stayed. Fails for what came."""
+    from dnndoctor.comparing import compare_recordings, written
+
+    # Where the settings send the report of an examination is no place for a comparison.
+    chosen = _overrides(select, ignore, extend_select)
+    settings = _settings(chosen, html=html or NO_HTML, fail_on=fail_on, exit_zero=exit_zero)
+    output = Path(output_file) if output_file is not None else None
+    for path in (output, settings.html_path):
+        if path is not None:
+            check_writable(path)
+    found = compare_recordings(before, after, settings)
+    color = output is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    _write(written(found, output_format, shutil.get_terminal_size((100, 24)).columns, color), output)
+    if settings.html_path is not None:
+        from dnndoctor.reports.comparison.html import render
+
+        write(settings.html_path, render(found))
+        if not quiet:
+            _say(f"report: {settings.html_path}")
+    if not found.examined:
+        _fail("one of the two was not examined, or a rule of ours failed on it: nothing follows from the comparison")
+    raise typer.Exit(FOUND if found.fails(settings.fail_on) and not settings.exit_zero else FINE)
 
 
 @app.command()

@@ -47,6 +47,14 @@ class OutputFormat(StrEnum):
     JSON = "json"
 
 
+class ComparisonFormat(StrEnum):
+    """What ``compare`` writes."""
+
+    FULL = "full"
+    CONCISE = "concise"
+    JSON = "json"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """How to examine and what to say about it.
 

@@ -15,18 +15,28 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def render(report: diagnosis.Diagnosis) -> str:
     """The report as indented JSON."""
-    grades = [severity(each) for each in report.findings]
     whole = v1.Report(
         schema_version=1,
         tool=v1.Tool("dnndoctor", __version__),
-        target=_target(report.target),
+        target=target(report.target),
         run=_run(report.run),
         practices=[v1.Practice(each.id, each.title, each.verdict.value, each.reason) for each in report.practices],
         rules=[v1.Rule(each.rule.code, each.state.value, each.reason) for each in report.results],
-        findings=[_finding(each) for each in report.findings],
-        summary=v1.Summary(*(grades.count(each) for each in findings.Severity)),
+        findings=[finding(each) for each in report.findings],
+        summary=summary(report),
     )
+    return written(whole)
+
+
+def written(whole: msgspec.Struct) -> str:
+    """The text of a whole document."""
     return msgspec.json.format(msgspec.json.encode(_writable(msgspec.to_builtins(whole))), indent=2).decode() + "\n"
+
+
+def summary(report: diagnosis.Diagnosis) -> v1.Summary:
+    """Findings by severity."""
+    grades = [severity(each) for each in report.findings]
+    return v1.Summary(*(grades.count(each) for each in findings.Severity))
 
 
 def schema() -> dict[str, Any]:
@@ -35,14 +45,15 @@ def schema() -> dict[str, Any]:
     return {"$schema": DIALECT, "title": "dnndoctor report, version 1", **made}
 
 
-def _target(target: diagnosis.Target) -> v1.Target:
-    return v1.Target(target.path, list(target.args), target.kind, target.outcome.value, target.reason)
+def target(of: diagnosis.Target) -> v1.Target:
+    """What was examined."""
+    return v1.Target(of.path, list(of.args), of.kind, of.outcome.value, of.reason)
 
 
 def _run(run: diagnosis.RunFacts) -> v1.Run:
     loop = _loop(run.loop) if run.loop else None
     return v1.Run(
-        run.device, run.steps_observed, _number(run.wall_seconds), run.recording, run.log, loop, _repeats(run.repeats)
+        run.device, run.steps_observed, number(run.wall_seconds), run.recording, run.log, loop, _repeats(run.repeats)
     )
 
 
@@ -68,9 +79,7 @@ def _loop(loop: TrainingLoop) -> v1.Loop:
             for each in loop.models
         ],
         optimizers=[
-            v1.Optimizer(
-                each.name, _number(each.learning_rate), each.steps, list(each.models), _location(each.location)
-            )
+            v1.Optimizer(each.name, number(each.learning_rate), each.steps, list(each.models), _location(each.location))
             for each in loop.optimizers
         ],
         loaders=[
@@ -85,7 +94,8 @@ def _location(at: findings.Location | None) -> v1.Location | None:
     return v1.Location(at.file, max(at.line, 1), max(at.column, 1)) if at else None
 
 
-def _finding(found: findings.Finding) -> v1.Finding:
+def finding(found: findings.Finding) -> v1.Finding:
+    """One finding."""
     return v1.Finding(
         rule=found.rule,
         name=found.name,
@@ -101,8 +111,8 @@ def _finding(found: findings.Finding) -> v1.Finding:
 
 
 def _evidence(one: findings.Evidence) -> v1.Evidence:
-    expected = None if one.expected is None else _number(one.expected)
-    return v1.Evidence(one.name, _number(one.value), expected, one.unit)
+    expected = None if one.expected is None else number(one.expected)
+    return v1.Evidence(one.name, number(one.value), expected, one.unit)
 
 
 def _fix(fix: findings.Fix) -> v1.Fix:
@@ -111,7 +121,8 @@ def _fix(fix: findings.Fix) -> v1.Fix:
     return v1.Fix(fix.summary, "\n\n".join(part for part in parts if part), fix.diff, fix.verified)
 
 
-def _number(value: float) -> v1.Number:
+def number(value: float) -> v1.Number:
+    """A figure; one that is not finite is spelled out."""
     value = float(value)  # a numpy scalar would not be written
     if math.isnan(value):
         return "nan"

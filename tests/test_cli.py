@@ -359,13 +359,17 @@ HEAVY = ("torch", "scipy")
         (["rule", "LRN101"], HEAVY),
         (["schema"], HEAVY),
         (["check", "no-such-script.py"], HEAVY),
+        (["compare", "--help"], (*HEAVY, "numpy")),
+        (["compare", "no-such.dnnrec", "nor-such.dnnrec"], HEAVY),
     ],
 )
 def test_a_quick_command_imports_nothing_heavy(args: list[str], absent: tuple[str, ...]) -> None:
     assert_absent(f"from dnndoctor.cli import main\nmain({args!r})", absent)
 
 
-@pytest.mark.parametrize("module", ["dnndoctor.examination", "dnndoctor.reports.html", "dnndoctor.reports.terminal"])
+@pytest.mark.parametrize(
+    "module", ["dnndoctor.examination", "dnndoctor.comparing", "dnndoctor.reports.html", "dnndoctor.reports.terminal"]
+)
 def test_the_parents_modules_import_no_torch(module: str) -> None:
     assert_absent(f"import {module}", ("torch",))
 
@@ -382,3 +386,73 @@ print("LOADED", [name for name in {absent!r} if name in sys.modules])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> Callable[[Diagnosis, Diagnosis], None]:
+    """Recordings a.dnnrec and b.dnnrec that are judged so."""
+
+    def make(before: Diagnosis, after: Diagnosis) -> None:
+        made = {"a.dnnrec": before, "b.dnnrec": after}
+        for name in made:
+            Path(name).touch()
+        monkeypatch.setitem(
+            sys.modules, "dnndoctor.examination", SimpleNamespace(rediagnose=lambda path, _settings: made[str(path)])
+        )
+        monkeypatch.delitem(sys.modules, "dnndoctor.comparing", raising=False)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "options", "code"),
+    [
+        ((), (Severity.ERROR,), (), 1),
+        ((), (Severity.ERROR,), ("--exit-zero",), 0),
+        ((), (Severity.WARNING,), (), 0),
+        ((), (Severity.WARNING,), ("--fail-on", "warning"), 1),
+        ((Severity.ERROR,), (Severity.ERROR,), (), 0),
+        ((Severity.ERROR,), (), (), 0),
+        ((Severity.WARNING,), (Severity.ERROR,), (), 1),
+    ],
+)
+def test_a_comparison_fails_for_what_came(
+    run: Run,
+    two: Callable[[Diagnosis, Diagnosis], None],
+    before: tuple[Severity, ...],
+    after: tuple[Severity, ...],
+    options: tuple[str, ...],
+    code: int,
+) -> None:
+    two(diagnosis(*before), diagnosis(*after))
+    found, out, err = run("compare", "a.dnnrec", "b.dnnrec", *options)
+    assert (found, err) == (code, "")
+    assert out.splitlines()[-1].startswith("Findings: ")
+
+
+def test_a_comparison_writes_what_was_asked_for_and_nothing_else(
+    run: Run, two: Callable[[Diagnosis, Diagnosis], None]
+) -> None:
+    two(diagnosis(), diagnosis(Severity.ERROR))
+    Path("pyproject.toml").write_text('[tool.dnndoctor]\noutput-file = "kept.txt"\nhtml = "kept.html"\n')
+    code, out, err = run("compare", "a.dnnrec", "b.dnnrec", "--output-format", "json", "--html", "c.html")
+    assert (code, len(json.loads(out)["came"]), err) == (1, 1, "dnndoctor: report: c.html\n")
+    assert not Path("kept.txt").exists()
+    assert not Path("kept.html").exists()
+    code, out, _ = run("compare", "a.dnnrec", "b.dnnrec", "--output-file", "c.txt", "-q")
+    assert (code, out) == (1, "")
+    assert Path("c.txt").read_text().startswith("before  train.py")
+
+
+def test_nothing_follows_from_what_was_not_examined(run: Run, two: Callable[[Diagnosis, Diagnosis], None]) -> None:
+    two(diagnosis(), diagnosis(outcome=Outcome.NOT, reason="it broke"))
+    code, _, err = run("compare", "a.dnnrec", "b.dnnrec")
+    assert code == 2
+    assert "was not examined" in err
+
+
+def test_a_comparison_needs_two_recordings(run: Run) -> None:
+    Path("a.dnnrec").touch()
+    assert run("compare", "a.dnnrec", "b.dnnrec") == (2, "", "dnndoctor: b.dnnrec: no such file; nearest: a.dnnrec\n")
+    code, _, err = run("compare", "a.dnnrec")
+    assert (code, err) == (2, "dnndoctor: Missing argument 'after'.\n")

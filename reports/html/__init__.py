@@ -15,11 +15,15 @@ from dnndoctor.reports.words import printable
 
 def render(diagnosis: Diagnosis, root: Path | None = None, folder: Path | None = None) -> str:
     """The page; source is read from files relative to ``root`` (the working directory). It will lie in ``folder``."""
+    return rendered("report.html.j2", page=page(diagnosis, root, folder))
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page from its template, with the style sheet in it."""
     style = _style()
     # The policy names the style sheet by its hash, so that nothing from the user's files could ever act.
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    template = _environment().get_template("report.html.j2")
-    return template.render(page=page(diagnosis, root, folder), style=style, digest=digest)
+    return _environment().get_template(template).render(values, style=style, digest=digest)
 
 
 @cache

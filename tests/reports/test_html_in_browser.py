@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from dnndoctor.comparison import compare
 from dnndoctor.diagnosis import Diagnosis
 from dnndoctor.reports import html
+from dnndoctor.reports.comparison import html as comparison
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -30,11 +32,13 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(params=["sick", "hostile", "unseen"])
+@pytest.fixture(params=["sick", "hostile", "unseen", "sick hostile"])
 def page_file(request: pytest.FixtureRequest, tmp_path: Path, folder: Path) -> Path:
-    diagnosis: Diagnosis = request.getfixturevalue(request.param)
+    """A report; of two diagnoses, their comparison."""
+    shown: list[Diagnosis] = [request.getfixturevalue(each) for each in request.param.split()]
+    page = html.render(shown[0], folder) if len(shown) == 1 else comparison.render(compare(*shown))
     file = tmp_path / "report.html"
-    file.write_text(html.render(diagnosis, folder), encoding="utf-8")
+    file.write_text(page, encoding="utf-8")
     return file
 
 

@@ -1,0 +1,104 @@
+"""A comparison in each of its formats."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dnndoctor.comparison import Comparison, compare
+from dnndoctor.diagnosis import Diagnosis
+from dnndoctor.measurements import Gradients, LearningRateSweep, Steps
+from dnndoctor.reports.comparison import html, terminal
+from dnndoctor.reports.comparison import json as as_json
+
+jsonschema: Any = pytest.importorskip("jsonschema")
+
+
+@pytest.fixture
+def better(sick: Diagnosis, sound: Diagnosis) -> Comparison:
+    results = tuple(replace(each, findings=()) for each in sick.results)
+    return compare(sick, replace(sound, results=results))
+
+
+def test_the_terminal_says_what_is_gone_and_by_how_much(better: Comparison) -> None:
+    said = terminal.full(better, 80)
+    assert said.splitlines()[0] == "before  train.py --epochs 3 (.dnndoctor/train.dnnrec)"
+    assert "\nGone\n  train.py:" in said
+    assert "LRN101 [warning] rate-too-high: learning rate 0.5 loses most" in said
+    assert re.search(r"loss over the last steps +0\.\d+ -> 0\.\d+\n", said)
+    assert said.endswith("Findings: 5 gone, none new, none stayed.\n")
+    assert max(map(len, said.splitlines())) <= 80
+    assert "\033" not in said
+    assert "\033" in terminal.full(better, 80, color=True)
+
+
+def test_what_came_has_its_fix(sick: Diagnosis, sound: Diagnosis) -> None:
+    said = terminal.full(compare(sound, sick))
+    assert "= before: its rule took no part" in said
+    assert "= fix: lower the learning rate to 0.01" in said
+
+
+def test_one_line_for_each_finding(sick: Diagnosis, better: Comparison) -> None:
+    marks = [line[0] for line in terminal.concise(better).splitlines()]
+    assert marks == ["-"] * 5 + ["F"]
+    assert [line[0] for line in terminal.concise(compare(sick, sick)).splitlines()] == ["="] * 5 + ["F"]
+
+
+def test_json_satisfies_its_schema(better: Comparison, hostile: Diagnosis) -> None:
+    for each in (better, compare(hostile, hostile), compare(better.before, hostile)):
+        made = json.loads(as_json.render(each))
+        jsonschema.validate(made, as_json.schema())
+    made = json.loads(as_json.render(better))
+    assert [each["finding"]["rule"] for each in made["gone"]] == [each.rule for each in better.before.findings]
+    assert made["before"]["summary"] == {"error": 1, "warning": 3, "info": 1}
+
+
+class Tags(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_draws_both_over_each_other(better: Comparison) -> None:
+    page = html.render(better)
+    assert page == html.render(better), "the same to the byte"
+    tags = Tags(page).found
+    figures = [attributes["id"] for tag, attributes in tags if tag == "figure"]
+    assert figures == ["figure-loss-compared", "figure-rates-compared", "figure-ratios-compared"]
+    names = [
+        attributes.get("data-name") for tag, attributes in tags if tag == "g" and attributes.get("class") == "series"
+    ]
+    assert names.count("before") == names.count("after") >= 2
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_markup_of_the_users_stays_text(hostile: Diagnosis, sick: Diagnosis) -> None:
+    for each in (compare(hostile, hostile), compare(sick, hostile), compare(hostile, sick)):
+        page = html.render(each)
+        page.encode()
+        assert not {tag for tag, _ in Tags(page).found} & {"script", "img"}
+        assert "\x1b" not in terminal.full(each)
+        terminal.full(each).encode()
+
+
+def test_it_draws_what_there_is(sick: Diagnosis, unseen: Diagnosis) -> None:
+    broken = dict(sick.measurements)
+    broken[Steps] = Steps(np.arange(3), np.full(3, np.nan), np.full(3, np.inf), np.zeros(3), np.zeros(3))
+    broken[Gradients] = Gradients((), np.arange(3), np.full(3, np.nan))
+    del broken[LearningRateSweep]
+    diverged = replace(sick, measurements=broken)
+    for each in (compare(sick, diverged), compare(diverged, sick), compare(diverged, diverged), compare(unseen, sick)):
+        html.render(each)
+        terminal.full(each)
+        json.loads(as_json.render(each))
