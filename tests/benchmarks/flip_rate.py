@@ -1,6 +1,6 @@
 """How often a verdict flips: fixtures are examined again and again, with the same seeds and with others.
 
-    python tests/benchmarks/flip_rate.py [--every 5] [--seeds 3]
+    python tests/benchmarks/flip_rate.py [--every 5] [--first 0] [--seeds 3]
 
 A flip is a run whose verdict (exit code with ``--fail-on error``, and with ``--fail-on warning``) is not the median's.
 """
@@ -31,12 +31,13 @@ from tests.fixture_scripts import FIXTURES, options
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--every", type=int, default=5, help="take each n-th fixture")
+    parser.add_argument("--first", type=int, default=0, help="beginning with this one")
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     scripts = sorted(FIXTURES.glob("sick/*.py")) + sorted(FIXTURES.glob("healthy/*.py"))
     same: list[list[Diagnosis]] = []
     other: list[list[Diagnosis]] = []
-    for script in scripts[:: given.every]:
+    for script in scripts[given.first :: given.every]:
         runs = [_examined(script, shift) for shift in range(given.seeds)]
         again = _examined(script, 0)
         other.append(runs)
