@@ -1,12 +1,23 @@
 from collections.abc import Iterator
 
+from dnndoctor.changes import Change, InsertBefore, Rewrite
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Optimizers, Run
+from dnndoctor.measurements import LossInputs, Modes, Optimizers, Run, TrainingData
 from dnndoctor.rule import rule
+
+DEVICES = ("mps", "xpu")  # known by their own names; others have one of CUDA's
 
 
 @rule("HWR101", Severity.ERROR, practice="hardware")
-def accelerator_idle(run: Run, optimizers: Optimizers | None, *, fewest_parameters: int = 100_000) -> Iterator[Finding]:
+def accelerator_idle(
+    run: Run,
+    optimizers: Optimizers | None,
+    modes: Modes | None = None,
+    inputs: LossInputs | None = None,
+    data: TrainingData | None = None,
+    *,
+    fewest_parameters: int = 100_000,
+) -> Iterator[Finding]:
     """The machine has an accelerator, but model and data stay on the CPU.
 
     What it measures
@@ -44,5 +55,26 @@ def accelerator_idle(run: Run, optimizers: Optimizers | None, *, fewest_paramete
             "device = torch.accelerator.current_accelerator()\n"
             "model = model.to(device)  # before the optimizer is made\n"
             "x, y = x.to(device), y.to(device)",
+            _moved(run, optimizers, modes, inputs, data),
         ),
+    )
+
+
+def _moved(
+    run: Run, optimizers: Optimizers | None, modes: Modes | None, inputs: LossInputs | None, data: TrainingData | None
+) -> tuple[Change, ...]:
+    """The model before its optimizer, one input at every call of the model, and the target at every loss."""
+    if optimizers is None or modes is None or inputs is None or data is None:
+        return ()
+    built, losses = optimizers.main.location, [each.location for each in inputs.all]
+    calls = [each.location for each in modes.passes]
+    plain = len(data.role("input")) == 1 and losses and not any(each.by_hand for each in inputs.all)
+    if built is None or None in (*calls, *losses) or not plain or len(run.models) != 1:
+        return ()
+    device = run.accelerator if run.accelerator in DEVICES else "cuda"
+    moved = f'{{it}}.to("{device}")'
+    return (
+        InsertBefore(f'model.to("{device}")', at=built),
+        *(Rewrite(moved, argument=0, at=place) for place in dict.fromkeys(calls)),
+        *(Rewrite(moved, argument=1, at=place) for place in dict.fromkeys(losses)),
     )

@@ -173,7 +173,7 @@ def test_whether_the_model_or_the_loop_takes_the_softmax_is_noted(in_model: bool
                 out if in_model else out.softmax(1), torch.zeros(8, dtype=torch.long)
             )
             sgd.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             sgd.step()
 
     chain = measured(tmp_path, loop, m.Losses).main.chain
