@@ -52,7 +52,7 @@ def schedule_misuse(
         examined = examined or each.per is not None or each.calls > 0 or each.never_called
         found = (
             _never(each, plan, clearings)
-            or _order(each, clearings)
+            or _order(each, plan, clearings)
             or _overrun(each, plan)
             or _pace(each, plan, clearings, dead, sound, still)
             or _plateau(each, plan, groups)
@@ -95,7 +95,7 @@ def _never(each: Schedule, plan: Plan | None, clearings: Clearings | None) -> Fi
     return _told(each, message, fix, Evidence("calls", 0), at_build=True)
 
 
-def _order(each: Schedule, clearings: Clearings | None) -> Finding | None:
+def _order(each: Schedule, plan: Plan | None, clearings: Clearings | None) -> Finding | None:
     if not each.before_any_step or each.per is None or each.optimizer is None:
         return None
     at = clearings.optimizers[each.optimizer].step_location if clearings is not None else None
@@ -104,13 +104,12 @@ def _order(each: Schedule, clearings: Clearings | None) -> Finding | None:
     if each.per == "step" and (at is None or here is None or here.file != at.file or here.line >= at.line):
         return None
     name = called(each)
+    batches = Loop() if each.per == "epoch" and plan is not None and (plan.steps_per_epoch or 1) > 1 else None
     fix = Fix(
         "step the scheduler after the optimizer",
         "The first value of the schedule is used, and each later one when it is due.",
         f"optimizer.step()\n{name}.step()",
-        (MoveStatement(at, after=True, loop=Loop() if each.per == "epoch" else None, at=here),)
-        if at is not None and here is not None
-        else (),
+        (MoveStatement(at, after=True, loop=batches, at=here),) if at is not None and here is not None else (),
     )
     message = f"{each.name}.step() is called before the optimizer's first step, so the schedule's first rate is skipped"
     return _told(each, message, fix, Evidence("calls before the first step", each.before_any_step, 0))
