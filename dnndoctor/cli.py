@@ -73,6 +73,12 @@ NoProbes = Annotated[bool, typer.Option("--no-probes", help="Only watch: try not
 _ONLY = "Of all probes only this one, as learning-rate, data-scan or batch-size. Once for each."
 OnlyProbe = Annotated[list[str] | None, typer.Option("--only-probe", help=_ONLY, metavar="NAME")]
 _KEEP = "Keep what the script writes; by default the disk is put back."
+_DIFF = "Print the fixes as one patch, for git apply or patch -p1, and no report."
+Diff = Annotated[bool, typer.Option("--diff", help=_DIFF)]
+_FIX = "Make the fixes in your files that change no results but broken ones."
+MakeFixes = Annotated[bool, typer.Option("--fix", help=_FIX)]
+_UNSAFE = "With --fix: also those that change results: another rate, another loss, another model."
+Unsafe = Annotated[bool, typer.Option("--unsafe-fixes", help=_UNSAFE)]
 Keep = Annotated[bool | None, typer.Option("--keep-files", help=_KEEP)]
 _FAMILY = "The kind of training, where it is not recognised: " + ", ".join(FAMILIES) + "."
 Family = Annotated[str | None, typer.Option(help=_FAMILY, metavar="NAME")]
@@ -121,6 +127,9 @@ def check(
     repeat: Repeat = None,
     no_probes: NoProbes = False,
     only_probe: OnlyProbe = None,
+    diff: Diff = False,
+    fix: MakeFixes = False,
+    unsafe_fixes: Unsafe = False,
     keep_files: Keep = None,
     family: Family = None,
     model: ModelName = None,
@@ -151,6 +160,10 @@ def check(
         keep_files=keep_files,
         family=family,
     )
+    if fix and diff:
+        raise BadInput("--fix changes files and --diff only shows how: give one of them")
+    if unsafe_fixes and not fix:
+        raise BadInput("--unsafe-fixes goes with --fix")
     program = locate(target, as_module=module)
     _check_outputs(settings)
     check_workspace(Path(settings.root))
@@ -162,7 +175,9 @@ def check(
 
     with shown(quiet=quiet) as on_progress:
         diagnosis = examine(program, args or (), settings, on_progress=on_progress, given=given)
-    raise typer.Exit(_deliver(diagnosis, settings, quiet))
+    if fix:
+        _fix(diagnosis, settings, unsafe_fixes, quiet)
+    raise typer.Exit(_patch(diagnosis, settings, quiet) if diff else _deliver(diagnosis, settings, quiet))
 
 
 @app.command()
@@ -176,6 +191,7 @@ def report(
     extend_select: Extend = None,
     fail_on: Fail = None,
     exit_zero: Zero = None,
+    diff: Diff = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge a recording again and report on it; nothing is run. No HTML unless --html says where."""
@@ -195,7 +211,7 @@ def report(
         diagnosis = rediagnose(Path(recording), settings)
     except ValueError as why:
         raise BadInput(str(why)) from None
-    raise typer.Exit(_deliver(diagnosis, settings, quiet))
+    raise typer.Exit(_patch(diagnosis, settings, quiet) if diff else _deliver(diagnosis, settings, quiet))
 
 
 @app.command()
@@ -346,6 +362,32 @@ def _deliver(diagnosis: Diagnosis, settings: Settings, quiet: bool) -> int:
     if outcome is Outcome.NOT:
         _say(f"{diagnosis.target.path}: not examined: {diagnosis.target.reason or 'no reason was recorded'}")
     return _exit_code(diagnosis, settings)
+
+
+def _patch(diagnosis: Diagnosis, settings: Settings, quiet: bool) -> int:
+    """Print the fixes of all findings that go together, and nothing else on standard output."""
+    from dnndoctor.fixes import offer
+
+    offered, _ = offer.patch(diagnosis, Path(settings.root), unsafe=True)
+    if settings.output_path is not None:
+        write(settings.output_path, offered.text)
+    else:
+        sys.stdout.buffer.write(offered.text.encode())
+        sys.stdout.flush()
+    for line in offer.told(offered, done=False) if not quiet else ():
+        _say(line)
+    return _exit_code(diagnosis, settings)
+
+
+def _fix(diagnosis: Diagnosis, settings: Settings, unsafe: bool, quiet: bool) -> None:
+    from dnndoctor.fixes import offer
+
+    offered, files = offer.patch(diagnosis, Path(settings.root), unsafe=unsafe)
+    problems = offer.apply(offered, files, Path(settings.root))
+    for problem in problems:
+        _say(problem)
+    for line in offer.told(offered, done=not problems) if not quiet else ():
+        _say(line)
 
 
 def _exit_code(diagnosis: Diagnosis, settings: Settings) -> int:

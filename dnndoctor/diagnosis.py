@@ -71,6 +71,7 @@ class RunFacts:
     """The examination itself; ``phases`` are seconds by phase, ``notes`` what a reader should know about it.
 
     ``loop``: the training loop that was found, None if none was. ``log``: the file that holds the program's own output.
+    ``sources``: digests of the user's files as they were examined.
     ``repeats``: the runs that this is the median of, None for a single one.
     """
 
@@ -83,6 +84,7 @@ class RunFacts:
     loop: TrainingLoop | None = None
     log: str | None = None
     repeats: Repeats | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose, judge
+from dnndoctor.fixes.files import Files
+from dnndoctor.fixes.plan import with_diffs
 from dnndoctor.measurements import TrainingLoop
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.placeholders import with_own_names
@@ -112,8 +114,10 @@ def _diagnosis(
         notes=(*notes, *kept.unused),
         loop=loop,
         log=_relative(log, root),
+        sources=rows.run.get("sources") or {},
     )
-    return diagnose(target, run, measurements, kept.results)
+    files = Files(lambda name: (root / name).read_bytes(), run.sources)
+    return diagnose(target, run, measurements, with_diffs(kept.results, files))
 
 
 def _notes(result: SubjectResult) -> tuple[str, ...]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from dnndoctor.changes import Change, FirstOf, Safety
 from dnndoctor.findings import Finding
+from dnndoctor.fixes.files import Files
 from dnndoctor.fixes.realise import Edits, realise
 from dnndoctor.fixes.source import Edit, Refused, Source, applied
+from dnndoctor.rule import Result
 
-Reader = Callable[[str], str]
 CONTEXT = 3  # lines around a change
 
 
@@ -39,40 +39,6 @@ class Patch:
     def text(self) -> str:
         """As ``git apply`` and ``patch -p1`` take it; "" where there is nothing to do."""
         return "".join(unified(file, self.old[file], self.new[file]) for file in sorted(self.new))
-
-
-class Files:
-    """Sources by name, read once; a file that cannot be read or changed since it was examined is refused."""
-
-    def __init__(self, read: Reader, examined: Mapping[str, str] | None = None) -> None:
-        self._read, self._examined = read, examined or {}
-        self._known: dict[str, Source | Refused] = {}
-
-    def __call__(self, file: str) -> Source:
-        """Raises Refused."""
-        if file not in self._known:
-            self._known[file] = self._load(file)
-        found = self._known[file]
-        if isinstance(found, Refused):
-            raise found
-        return found
-
-    def _load(self, file: str) -> Source | Refused:
-        try:
-            text = self._read(file)
-        except (OSError, SyntaxError, UnicodeError):
-            return Refused(f"{file} cannot be read")
-        if self._examined.get(file, digest(text)) != digest(text):
-            return Refused(f"{file} has changed since it was examined")
-        try:
-            return Source(text)
-        except (SyntaxError, ValueError):
-            return Refused(f"{file} does not parse")
-
-
-def digest(text: str) -> str:
-    """Tells one text of a file from another."""
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def safety(changes: Iterable[Change]) -> Safety:
@@ -160,3 +126,18 @@ def _lines(text: str) -> list[str]:
     """Lines as ``patch`` counts them: a carriage return or a form feed ends none."""
     *whole, last = text.split("\n")
     return [f"{each}\n" for each in whole] + ([last] if last else [])
+
+
+def with_diffs(results: Iterable[Result], files: Files) -> tuple[Result, ...]:
+    """The results, with what each finding's changes would make of the source, by itself."""
+    return tuple(replace(each, findings=tuple(_shown(f, files) for f in each.findings)) for each in results)
+
+
+def _shown(finding: Finding, files: Files) -> Finding:
+    if finding.fix is None or not finding.fix.changes:
+        return finding
+    try:
+        diff = _diff(realise(finding.fix.changes, finding.location, files), files)
+    except Refused:
+        return finding
+    return replace(finding, fix=replace(finding.fix, diff=diff))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dnndoctor.observe import device
 from dnndoctor.observe.arguments import argument, learning_rate, peak_rate
 from dnndoctor.observe.inventory import parameter_rows
+from dnndoctor.observe.source import digests
 
 if TYPE_CHECKING:
     from dnndoctor.findings import Location
@@ -44,6 +45,7 @@ def write(watch: Watch) -> None:
         signs=watch.signs.facts(),
         loop=watch.found.facts(watch),
         broken=watch.windows.broken,
+        sources=digests() if watch.step else {},
     )
     writer.commit()
 
