@@ -47,7 +47,9 @@ Recording = Annotated[str, typer.Argument(help="A recording (*.dnnrec).", show_d
 Before = Annotated[str, typer.Argument(help="The earlier recording (*.dnnrec).", show_default=False)]
 After = Annotated[str, typer.Argument(help="The later one.", show_default=False)]
 ComparedFormat = Annotated[ComparisonFormat, typer.Option("--output-format", help="What standard output gets.")]
+ComparedFile = Annotated[str | None, typer.Option("--output-file", help="Write there instead.", metavar="PATH")]
 ComparedHtml = Annotated[str | None, typer.Option("--html", help="Where a page of it goes.", metavar="PATH")]
+OfComparison = Annotated[bool, typer.Option("--comparison", help="Of what compare writes.")]
 RuleName = Annotated[str, typer.Argument(help="Code or name.", show_default=False)]
 
 _SELECT = "Only these rules: code, prefix, name, practice or ALL; comma separated."
@@ -219,7 +221,7 @@ def compare(
     before: Before,
     after: After,
     output_format: ComparedFormat = ComparisonFormat.FULL,
-    output_file: File = None,
+    output_file: ComparedFile = None,
     html: ComparedHtml = None,
     select: Select = None,
     ignore: Ignore = None,
@@ -287,11 +289,14 @@ def rule(rule: RuleName) -> None:
 
 
 @app.command()
-def schema() -> None:
+def schema(comparison: OfComparison = False) -> None:
     """Print the JSON Schema of --output-format json."""
     import json
 
-    from dnndoctor.reports.json import schema as made
+    if comparison:
+        from dnndoctor.reports.comparison.json import schema as made
+    else:
+        from dnndoctor.reports.json import schema as made
 
     typer.echo(json.dumps(made(), indent=2))
 

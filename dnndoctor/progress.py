@@ -37,7 +37,8 @@ def _lines() -> OnProgress:
     seen: list[str] = []
 
     def tell(phase: str, step: int, total: int, left: float) -> None:  # noqa: ARG001 - the live line shows them
-        if (phase in PHASES or phase.startswith(RUN)) and phase not in seen:
+        again = sum(each.startswith(RUN) for each in seen) > 1  # what a second run does was told of the first
+        if (phase.startswith(RUN) or (phase in PHASES and not again)) and phase not in seen:
             seen.append(phase)
             print(f"dnndoctor: {PHASES.get(phase, phase)}", file=sys.stderr, flush=True)
 

@@ -332,6 +332,7 @@ def test_a_manual_page(run: Run, name: str) -> None:
 
 def test_schema_is_json(run: Run) -> None:
     assert json.loads(run("schema")[1])["$schema"].startswith("https://json-schema.org/")
+    assert json.loads(run("schema", "--comparison")[1])["title"] == "dnndoctor comparison, version 1"
 
 
 def test_what_a_model_file_is_given_arrives(run: Run, stand_in: StandIn) -> None:
