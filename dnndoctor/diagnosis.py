@@ -11,6 +11,7 @@ from typing import Any
 from dnndoctor.causes import CAUSES, OUTCOMES, layer
 from dnndoctor.findings import Finding, Severity
 from dnndoctor.measurements.found import TrainingLoop
+from dnndoctor.measurements.logged import Course
 from dnndoctor.registry import practices, practices_order
 from dnndoctor.rule import Measurements, Result, Rule, State
 
@@ -72,6 +73,7 @@ class RunFacts:
 
     ``loop``: the training loop that was found, None if none was. ``log``: the file that holds the program's own output.
     ``repeats``: the runs that this is the median of, None for a single one.
+    ``course``: the whole run, where it was read from its logs.
     """
 
     device: str
@@ -83,6 +85,7 @@ class RunFacts:
     loop: TrainingLoop | None = None
     log: str | None = None
     repeats: Repeats | None = None
+    course: Course | None = None
 
 
 @dataclass(frozen=True, slots=True)
