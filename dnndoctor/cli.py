@@ -50,6 +50,12 @@ ComparedFormat = Annotated[ComparisonFormat, typer.Option("--output-format", hel
 ComparedFile = Annotated[str | None, typer.Option("--output-file", help="Write there instead.", metavar="PATH")]
 ComparedHtml = Annotated[str | None, typer.Option("--html", help="Where a page of it goes.", metavar="PATH")]
 OfComparison = Annotated[bool, typer.Option("--comparison", help="Of what compare writes.")]
+Logs = Annotated[list[str], typer.Argument(help="Files or folders of one run.", show_default=False, metavar="PATH...")]
+_LOGS = (
+    "Read are TensorBoard events, offline runs of W&B, trainer_state.json, metrics.csv of Lightning, MLflow's file "
+    "store, any CSV or JSON lines, what a program printed, and checkpoints (*.pt, *.pth, *.ckpt, *.safetensors). "
+    "Nothing of a checkpoint is executed."
+)
 RuleName = Annotated[str, typer.Argument(help="Code or name.", show_default=False)]
 
 _SELECT = "Only these rules: code, prefix, name, practice or ALL; comma separated."
@@ -252,6 +258,41 @@ def compare(
     if not found.examined:
         _fail("one of the two was not examined, or a rule of ours failed on it: nothing follows from the comparison")
     raise typer.Exit(FOUND if found.fails(settings.fail_on) and not settings.exit_zero else FINE)
+
+
+@app.command(epilog=_LOGS)
+def postmortem(
+    paths: Logs,
+    output_format: Format = None,
+    output_file: File = None,
+    html: Html = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    extend_select: Extend = None,
+    fail_on: Fail = None,
+    exit_zero: Zero = None,
+    family: Family = None,
+    quiet: Quiet = False,
+) -> None:
+    """Say when a finished or failed run went wrong, and why, from the logs and checkpoints that it left."""
+    settings = _settings(
+        _overrides(select, ignore, extend_select),
+        output_format=output_format,
+        output_file=output_file,
+        html=html,
+        fail_on=fail_on,
+        exit_zero=exit_zero,
+        family=family,
+    )
+    _check_outputs(settings)
+    check_workspace(Path(settings.root))
+    from dnndoctor.examination import examine_logs
+
+    try:
+        diagnosis = examine_logs([Path(each) for each in paths], settings)
+    except ValueError as why:
+        raise BadInput(str(why)) from None
+    raise typer.Exit(_deliver(diagnosis, settings, quiet))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import Any
 from dnndoctor.causes import CAUSES, OUTCOMES, layer
 from dnndoctor.findings import Finding, Severity
 from dnndoctor.measurements.found import TrainingLoop
+from dnndoctor.measurements.logged import Course
 from dnndoctor.registry import practices, practices_order
 from dnndoctor.rule import Measurements, Result, Rule, State
 
@@ -73,6 +74,7 @@ class RunFacts:
     ``loop``: the training loop that was found, None if none was. ``log``: the file that holds the program's own output.
     ``sources``: digests of the user's files as they were examined.
     ``repeats``: the runs that this is the median of, None for a single one.
+    ``course``: the whole run, where it was read from its logs.
     """
 
     device: str
@@ -85,6 +87,7 @@ class RunFacts:
     log: str | None = None
     repeats: Repeats | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    course: Course | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose, judge
 from dnndoctor.fixes.files import Files
 from dnndoctor.fixes.plan import with_diffs
-from dnndoctor.measurements import TrainingLoop
+from dnndoctor.measurements import Course, TrainingLoop
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.placeholders import with_own_names
 from dnndoctor.recording.assemble import assemble
+from dnndoctor.recording.logged import is_log
 from dnndoctor.recording.reader import Rows, read
 from dnndoctor.registry import load_rules
 from dnndoctor.select import chosen
@@ -84,6 +85,27 @@ def rediagnose(recording: Path, settings: Settings) -> Diagnosis:
     return _diagnosis(target, rows, settings, recording, (), None)
 
 
+def examine_logs(paths: Sequence[Path], settings: Settings) -> Diagnosis:
+    """Judge a run by what its logs and checkpoints tell; nothing is run, and nothing of a checkpoint is executed.
+
+    Raises ValueError with one line for people if nothing there can be read.
+    """
+    from dnndoctor.postmortem.merge import merge
+    from dnndoctor.postmortem.record import record
+    from dnndoctor.postmortem.search import search
+
+    root = Path(settings.root).resolve()
+    found = search(paths)
+    merged = merge(found.logs)
+    merged.notes += found.notes
+    with tempfile.TemporaryDirectory(prefix="dnndoctor-", ignore_cleanup_errors=True) as scratch:
+        written = Path(scratch, "recording.dnnrec")
+        record(merged, found.checkpoints, written, " ".join(map(str, paths)))
+        kept = new_recording(root, paths[0].resolve().name or "run")
+        shutil.copyfile(written, kept)
+    return rediagnose(kept, settings)
+
+
 def _diagnosis(
     target: Target,
     rows: Rows,
@@ -102,7 +124,7 @@ def _diagnosis(
     results = with_own_names(results, loop)
     target = replace(target, path=_shown(target.path, root), kind=rows.run.get("kind") or target.kind)
     notes = (*notes, *(rows.run.get("notes") or ()))
-    kept = suppress_results(results, lambda file: _source(root / file), target=target.path)
+    kept = suppress_results(results, lambda file: None if is_log(rows) else _source(root / file), target=target.path)
     if kept.count:
         notes = (*notes, f"{kept.count} silenced by comments in the source")
     run = RunFacts(
@@ -113,6 +135,7 @@ def _diagnosis(
         phases=rows.run.get("phases") or {},
         notes=(*notes, *kept.unused),
         loop=loop,
+        course=course if isinstance(course := measurements.get(Course), Course) else None,
         log=_relative(log, root),
         sources=rows.run.get("sources") or {},
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sized
 from dnndoctor.diagnosis import RunFacts
 from dnndoctor.findings import Location
 from dnndoctor.measurements import FoundLoader, FoundLoss, FoundModel, FoundOptimizer, TrainingLoop
+from dnndoctor.reports.course import told
 from dnndoctor.reports.words import figure, joined, plural, printable
 
 MOST_LISTED = 3
@@ -23,6 +24,7 @@ TITLES = {
 def described(run: RunFacts) -> tuple[tuple[str, str], ...]:
     """Label and text of each line; empty where no loop was found and nothing was printed by the program."""
     lines = list(_lines(run.loop)) if run.loop else []
+    lines += told(run.course) if run.course else []
     if run.log:
         lines.append(("output", f"the program's own: {run.log}"))
     return tuple((label, printable(text)) for label, text in lines)

@@ -87,6 +87,8 @@ def concise(diagnosis: Diagnosis, color: bool = False) -> str:
 def _head(diagnosis: Diagnosis, pen: Pen) -> str:
     target, run = diagnosis.target, diagnosis.run
     steps = f"{plural(run.steps_observed, 'step')} on {printable(run.device)} in {figure(run.wall_seconds)} s"
+    if run.course is not None:
+        steps = f"its logs up to {run.course.at(run.course.last_step)}"
     lines = [f"{pen.paint(one_line(' '.join((target.path, *target.args))), '1')}: {steps}"]
     if target.outcome is not Outcome.EXAMINED:
         why = headline(diagnosis) if target.outcome is Outcome.NOT else f"Partly examined: {target.reason or ''}"

@@ -48,6 +48,7 @@ from dnndoctor.measurements.hardware import (
     Transfers,
 )
 from dnndoctor.measurements.layers import Layer, Layers
+from dnndoctor.measurements.logged import Course, Curve, Kept, Moved, Turn
 from dnndoctor.measurements.loop import Clearing, Clearings, Mode, Modes, Steps
 from dnndoctor.measurements.loss_inputs import Difference, LossInput, LossInputs, SoftmaxUse
 from dnndoctor.measurements.losses import Fed, Loss, Losses
@@ -96,6 +97,8 @@ __all__ = [
     "Clipping",
     "Compilation",
     "Construction",
+    "Course",
+    "Curve",
     "CustomGradient",
     "CustomGradients",
     "DataScan",
@@ -126,6 +129,7 @@ __all__ = [
     "HalfPlace",
     "HalfPrecision",
     "History",
+    "Kept",
     "KeptGraphs",
     "KeptSum",
     "Layer",
@@ -156,6 +160,7 @@ __all__ = [
     "Mixing",
     "Mode",
     "Modes",
+    "Moved",
     "Movement",
     "NonFinite",
     "NormSetting",
@@ -204,6 +209,7 @@ __all__ = [
     "TrainingNoise",
     "Transfer",
     "Transfers",
+    "Turn",
     "Twins",
     "UnregisteredLayers",
     "Waits",

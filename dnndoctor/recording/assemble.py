@@ -21,6 +21,7 @@ from dnndoctor.recording import (
     found,
     growth,
     hardware,
+    logged,
     loss,
     loss_inputs,
     order,
@@ -112,7 +113,10 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.MemoryUse: lambda: hardware.memory(rows),
         m.Transfers: lambda: hardware.transfers(rows),
         m.Waits: lambda: planning.waits(rows),
+        m.Course: lambda: logged.course(rows),
     }
+    if logged.is_log(rows):
+        return logged.measured(rows, makers)
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in makers}
     taken = {kind: _made(make) for kind, make in makers.items()}

@@ -9,11 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dnndoctor.findings import Location
 from dnndoctor.recording import schema
 
 Row = dict[str, Any]
 _JSON = frozenset(("facts", "inputs", "parameters", "shape", "input_shape", "attributes", "value"))
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The points of one logged series; arrays [points], nan where nothing is known."""
+
+    step: NDArray[np.float64]
+    value: NDArray[np.float64]
+    time: NDArray[np.float64]
+    line: NDArray[np.float64]
 
 
 class BrokenWindow(Exception):
@@ -22,10 +35,11 @@ class BrokenWindow(Exception):
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows by table; JSON columns are decoded and each row with a place has ``location``."""
+    """All rows by table, ``points`` by series; JSON columns are decoded and each row with a place has ``location``."""
 
     tables: dict[str, list[Row]]
     run: Row = field(default_factory=dict)
+    points: dict[int, Points] = field(default_factory=dict)
 
     def __getitem__(self, table: str) -> list[Row]:
         return self.tables.get(table, [])
@@ -69,9 +83,18 @@ def _rows(path: Path, database: sqlite3.Connection) -> Rows:
     tables = {}
     for quoted in schema.TABLES:
         name = quoted.strip('"')
-        if name in there:
+        if name in there and name != "point":  # a run of a million steps has millions of them
             tables[name] = _table(database.execute(f'SELECT * FROM "{name}"'))  # noqa: S608
-    return Rows(tables, {row["key"]: row["value"] for row in tables.get("run", [])})
+    points = {row["id"]: _points(database, row["id"]) for row in tables.get("series", [])}
+    return Rows(tables, {row["key"]: row["value"] for row in tables.get("run", [])}, points)
+
+
+def _points(database: sqlite3.Connection, series: int) -> Points:
+    found = database.execute("SELECT step, value, time, line FROM point WHERE series = ? ORDER BY rowid", (series,))
+    parts = [np.zeros((0, 4))]
+    while rows := found.fetchmany(100_000):
+        parts.append(np.asarray(rows, np.float64))  # what is null becomes nan
+    return Points(*np.concatenate(parts).T)
 
 
 def _table(found: sqlite3.Cursor) -> list[Row]:

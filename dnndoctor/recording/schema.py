@@ -31,6 +31,8 @@ TABLES: dict[str, str] = {
     "probe": "name TEXT PRIMARY KEY, facts TEXT",
     "throughput": "batch_size INTEGER, repeat INTEGER, samples_per_second REAL, peak_bytes REAL, "
     "PRIMARY KEY (batch_size, repeat)",
+    "series": "id INTEGER PRIMARY KEY, name TEXT, role TEXT, facts TEXT",
+    "point": "series INTEGER, step REAL, value REAL, time REAL, line INTEGER",
     "event": f"id INTEGER PRIMARY KEY, step INTEGER, kind TEXT, facts TEXT, {_PLACE}",
 }
 

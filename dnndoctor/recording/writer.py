@@ -43,6 +43,14 @@ class Writer:
             [tuple(row[column] for column in columns) for row in rows],
         )
 
+    def put_points(self, series: int, *columns: Iterable[float]) -> None:
+        """The points of a logged series: step, value, time and line, nan where not told."""
+        rows = ((series, *row) for row in zip(*columns, strict=True))
+        if not self._open:
+            self._db.execute("BEGIN")
+            self._open = True
+        self._db.executemany("INSERT INTO point (series, step, value, time, line) VALUES (?, ?, ?, ?, ?)", rows)
+
     def clear(self, table: str, **where: str) -> None:
         """Delete the rows in which these columns have these values."""
         conditions = " AND ".join(f"{column} = ?" for column in where)

@@ -63,6 +63,12 @@ def non_finite(finiteness: Finiteness, data: TrainingData | None, *, fewest_step
 
 def _message(first: NonFinite) -> str:
     kind = "NaN" if first.kind == "nan" else "an infinite value"
+    if first.phase == "loss":
+        usual = (
+            f"it was {first.loss_before[-1]:.3g} at the point before" if first.loss_before else "it never was finite"
+        )
+        grew = "after it had grown" if first.growing else f"all at once: {usual}"
+        return f"the logged loss is {kind} from step {first.step} on, {grew}"
     if first.phase == "data":
         return f"{kind} came in with the batch of step {first.step}"
     where = f" in {first.module}" if first.module else ""
@@ -78,6 +84,13 @@ def _fix(first: NonFinite) -> Fix:
     if first.phase == "data":
         return Fix(
             "Drop or impute these samples", "No later step can repair them.", "keep = torch.isfinite(x).all(dim=1)"
+        )
+    if first.phase == "loss" and not first.growing:
+        return Fix(
+            f"look at the batch of step {first.step}, and go on from a checkpoint before it",
+            "A sound loss that is NaN one step later comes from a bad sample, or from an operation outside of its "
+            "domain (log of 0, division by 0). torch.autograd.set_detect_anomaly(True) names the operation.",
+            "assert torch.isfinite(x).all()  # before the model is called",
         )
     operation = ALIASES.get(first.operation, first.operation)
     if operation in SAFE and not first.growing:

@@ -1,0 +1,1 @@
+"""What a finished or failed run left behind: its logs and checkpoints, read into the schema of a recording."""

@@ -1,0 +1,14 @@
+"""One reader per kind of file, in the order in which they are asked whether a file is theirs."""
+
+from __future__ import annotations
+
+from dnndoctor.postmortem.log import Reader
+from dnndoctor.postmortem.readers import mlflow_store, tables, tensorboard, text, wandb_offline
+
+READERS: tuple[Reader, ...] = (
+    *mlflow_store.READERS,
+    *tensorboard.READERS,
+    *wandb_offline.READERS,
+    *tables.READERS,
+    *text.READERS,
+)

@@ -1,0 +1,116 @@
+"""Whole runs as they were logged, from the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dnndoctor import measurements as m
+from dnndoctor.findings import Location
+from dnndoctor.measurements.missing import Missing
+from dnndoctor.recording.reader import Rows
+from dnndoctor.recording.turns import moved, turns
+
+KIND = "post-mortem"
+UNTOLD = "logs do not tell it"
+
+
+def is_log(rows: Rows) -> bool:
+    """Whether the recording was made from logs, so that all else was not so much as looked at."""
+    return bool(rows.run.get("kind") == KIND)
+
+
+def course(rows: Rows) -> m.Course | Missing:
+    """The curves of the run, and where they went wrong."""
+    curves = tuple(_curve(row, rows) for row in rows["series"])
+    if not curves:
+        return Missing("it takes the log of a whole run: dnndoctor postmortem")
+    facts = rows.run.get("log_facts") or {}
+    loss = next((each for each in curves if each.role == "loss"), None)
+    found = turns(loss) if loss is not None and len(loss.value) else ()
+    worst = next((each for each in found if each.kind != "jump"), found[0] if found else None)
+    line, file = facts.get("exception_line"), facts.get("exception_file")
+    return m.Course(
+        unit=rows.run.get("unit") or "step",
+        curves=curves,
+        turns=found,
+        moved=moved(curves, worst, loss) if worst is not None and loss is not None else (),
+        checkpoints=tuple(m.Kept(*each) for each in rows.run.get("checkpoints") or ()),
+        exception=facts.get("exception"),
+        exception_message=facts.get("exception_message") or "",
+        exception_place=Location(file, int(line)) if line and file else None,
+    )
+
+
+def _curve(row: dict[str, Any], rows: Rows) -> m.Curve:
+    points = rows.points[row["id"]]
+    line = np.nan_to_num(points.line).astype(np.int64)
+    return m.Curve(row["name"], row["role"], points.step, points.value, points.time, line, row["facts"]["file"])
+
+
+def measured(rows: Rows, every: Any) -> dict[type, Any]:
+    """What logs can tell, and for all else the reason why it is not known."""
+    taken: dict[type, Any] = dict.fromkeys(every, Missing(UNTOLD))
+    found = course(rows)
+    taken[m.Course] = found
+    if isinstance(found, Missing):
+        return taken
+    taken[m.Run] = m.Run(device="", accelerator=None, steps=len(rows["step"]), whole=True)
+    taken[m.History] = _history(found)
+    if (norm := found.curve("gradient norm")) is not None:
+        taken[m.Gradients] = m.Gradients((), norm.step.astype(np.int64), norm.value)
+    if found.loss is not None:
+        taken[m.Steps] = _steps(rows)
+        taken[m.Finiteness] = _finiteness(found)
+    return taken
+
+
+def _steps(rows: Rows) -> m.Steps:
+    table = rows["step"]
+    loss, rate = (
+        np.asarray([np.nan if (v := row[key]) is None else v for row in table], np.float64)
+        for key in ("loss", "learning_rate")
+    )
+    unknown = np.full(len(table), np.nan)
+    return m.Steps(np.asarray([row["step"] for row in table], np.int64), loss, rate, unknown, unknown)
+
+
+def _history(found: m.Course) -> m.History:
+    loss, held, norm, rate = (
+        found.curve(each) for each in ("loss", "validation loss", "gradient norm", "learning rate")
+    )
+    empty = np.zeros(0)
+    values = loss.value if loss is not None else empty
+    alike = norm is not None and loss is not None and len(norm.value) == len(values)
+    known = np.isfinite(held.value) if held is not None else empty.astype(bool)
+    return m.History(
+        loss=values,
+        grad_norm=norm.value if alike and norm is not None else np.full(len(values), np.nan),
+        learning_rate=rate.value if rate is not None else empty,
+        validation_step=held.step[known].astype(np.int64) if held is not None else empty.astype(np.int64),
+        validation_loss=held.value[known] if held is not None else empty,
+        validation_location=None,
+        complete=True,
+    )
+
+
+def _finiteness(found: m.Course) -> m.Finiteness:
+    loss = found.loss
+    assert loss is not None
+    turn = found.lasting
+    if turn is None or turn.kind != "non-finite":
+        return m.Finiteness(len(loss.value))
+    before = loss.value[max(turn.at - 5, 0) : turn.at]
+    grew = [each for each in found.turns if each.kind != "non-finite" and each.last >= turn.at - 3]
+    first = m.NonFinite(
+        step=int(turn.step),
+        phase="loss",
+        operation="",
+        module="",
+        kind="nan" if np.isnan(loss.value[turn.at]) else "inf",
+        location=loss.place(turn.at),
+        growing=bool(grew),
+        loss_before=tuple(float(each) for each in before[np.isfinite(before)]),
+    )
+    return m.Finiteness(len(loss.value), first)
