@@ -26,7 +26,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     # conditions of the units and of the signal
     "ACT101": ("INI102", "DAT110", "LRN101", "INI107"),
     "ACT103": ("INI102", "INI104", "INI107", "LRN101", "DAT110", "LOP101", "SHU101"),
-    "ACT104": ("DAT101", "INI101", "INI102", "INI104", "ACT102", "ACT101", "ACT103", "LRN101"),
+    "ACT104": ("DAT101", "DAT110", "DAT111", "INI101", "INI102", "INI104", "ACT102", "ACT101", "ACT103", "LRN101"),
     "ACT105": ("INI102", "INI104", "DAT110", "LRN101", "LOP101", "CAP107"),
     "ACT108": ("LRN101", "LRN107"),
     "INI103": ("INI102",),
