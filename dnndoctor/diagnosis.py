@@ -65,6 +65,7 @@ class Repeats:
     planned: int
     flips: tuple[Flip, ...] = ()
     recordings: tuple[str, ...] = ()
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,18 @@ Key = tuple[str, str | None, int | None, str | None]
 NOTHING = len(Severity)  # the grade of a rule that found nothing: milder than any severity
 
 
-def median(runs: Sequence[Diagnosis], planned: int) -> Diagnosis:
+def median(runs: Sequence[Diagnosis], planned: int, *, interrupted: bool = False) -> Diagnosis:
     """What most of the runs say; figures and drawings are those of the run that is most like it.
 
-    ``planned``: as many runs as were asked for; fewer suffice where these agree.
+    ``planned``: as many runs as were asked for; fewer suffice where these agree. ``interrupted``: the
+    others were not made, so that they might have changed it.
     """
     results = tuple(_median_result([_results(run)[rule.code] for run in runs]) for rule in _rules(runs))
     chosen = _most_like(runs, results)
     flips = tuple(_flips(runs, results))
-    repeats = Repeats(len(runs), planned, flips, tuple(run.run.recording for run in runs if run.run.recording))
+    repeats = Repeats(
+        len(runs), planned, flips, tuple(run.run.recording for run in runs if run.run.recording), interrupted
+    )
     wall = sum(run.run.wall_seconds for run in runs)
     notes = (*told(repeats), *_shared_notes(runs, chosen), *_outcomes(runs))
     facts = replace(chosen.run, wall_seconds=wall, notes=notes, repeats=repeats)
@@ -40,10 +43,13 @@ def settled(runs: Sequence[Diagnosis], planned: int) -> bool:
 
 def told(repeats: Repeats) -> Iterator[str]:
     """In words, what was repeated and what flipped."""
-    agreed = (
-        "" if repeats.runs == repeats.planned else f" of {repeats.planned}: they agree, so the others were left out"
-    )
-    yield f"median of {repeats.runs} runs{agreed}; each has other seeds"
+    runs = f"{repeats.runs} run{'s' if repeats.runs > 1 else ''}"
+    if repeats.interrupted:
+        yield f"interrupted: judged by {runs} of {repeats.planned}"
+    elif repeats.runs < repeats.planned:
+        yield f"median of {runs} of {repeats.planned}: they agree, so the others were left out; each has other seeds"
+    else:
+        yield f"median of {runs}; each has other seeds"
     for each in repeats.flips:
         found = f"{each.rule} {each.name} came in {each.found} of {each.judged} runs"
         if each.found == each.judged:

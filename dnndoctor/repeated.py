@@ -31,13 +31,14 @@ def examine_repeatedly(
         if on_progress:
             on_progress(f"run {len(runs) + 1} of {repeat}", 0, 0, settings.budget)
         run = examine(program, args, settings, on_progress=on_progress, given=given, seed_shift=len(runs))
-        if runs and _interrupted(run):
-            break
+        if _interrupted(run):
+            return median(runs, repeat, interrupted=True) if runs else run
         runs.append(run)
-        hopeless = len(runs) == 1 and run.target.outcome is Outcome.NOT
-        if hopeless or _interrupted(run) or settled(runs, repeat):
+        if len(runs) == 1 and run.target.outcome is Outcome.NOT:
+            return run
+        if settled(runs, repeat):
             break
-    return runs[0] if len(runs) == 1 else median(runs, repeat)
+    return median(runs, repeat)
 
 
 def _interrupted(run: Diagnosis) -> bool:

@@ -23,7 +23,7 @@ from torch import nn
 torch.manual_seed(0)
 model = nn.Linear(4, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-for _ in range(30):
+for _ in range(14):
     x = torch.randn(16, 4)
     loss = ((model(x) - x.sum(1, keepdim=True)) ** 2).mean()
     loss.backward()
@@ -98,8 +98,8 @@ def test_a_mistake_in_the_call_is_one_line(folder: Path) -> None:
 def test_a_script_is_examined_as_on_the_command_line(folder: Path) -> None:
     (folder / "train.py").write_text(TRAIN)
     with pytest.raises(AssertionError, match=r"train\.py:\d+:\d+ LOP101 \[error\]"):
-        dnndoctor.assert_script_healthy("train.py", probes=False, steps=20)
+        dnndoctor.assert_script_healthy("train.py", probes=False, steps=12)
     fixed = TRAIN.replace("    loss.backward()", "    optimizer.zero_grad()\n    loss.backward()")
     (folder / "train.py").write_text(fixed)
-    made = dnndoctor.assert_script_healthy("train.py", probes=False, steps=20)
+    made = dnndoctor.assert_script_healthy("train.py", probes=False, steps=12)
     assert made.target.outcome is Outcome.EXAMINED

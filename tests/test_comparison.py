@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dnndoctor.comparison import Comparison, compare
@@ -89,6 +89,7 @@ def test_what_was_not_examined_compares_to_nothing() -> None:
     assert not compare(ran(), ran(outcome=Outcome.NOT)).examined
 
 
+PATIENT = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FINDINGS = st.lists(
     st.builds(
         lambda code, line, subject: found(code, WARNING, line=line, subject=subject),
@@ -100,6 +101,7 @@ FINDINGS = st.lists(
 )
 
 
+@PATIENT
 @given(FINDINGS, FINDINGS)
 def test_each_finding_is_told_once(before: list[Finding], after: list[Finding]) -> None:
     made = compare(ran(*before), ran(*after))
@@ -108,6 +110,7 @@ def test_each_finding_is_told_once(before: list[Finding], after: list[Finding]) 
     assert all(each.before.rule == each.after.rule for each in made.stayed)
 
 
+@PATIENT
 @given(FINDINGS)
 def test_nothing_changed_against_itself(findings: list[Finding]) -> None:
     assert counts(compare(ran(*findings), ran(*findings))) == only(stayed=len(findings))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-
-from hypothesis import given
-from hypothesis import strategies as st
+from itertools import combinations_with_replacement
 
 from dnndoctor.diagnosis import Diagnosis, Outcome
 from dnndoctor.findings import Severity
@@ -93,6 +91,12 @@ def test_a_run_that_broke_off_is_told_and_does_not_decide() -> None:
     assert "run 1 was partly-examined: why" in made.run.notes
 
 
+def test_an_interrupted_series_says_so_and_calls_nothing_agreed() -> None:
+    made = median([ran(found("LRN101"))], 3, interrupted=True)
+    assert made.run.notes == ("interrupted: judged by 1 run of 3",)
+    assert codes(made) == ["LRN101"]
+
+
 def test_no_more_runs_than_could_change_it() -> None:
     sick, sound = ran(found("LRN101")), ran()
     assert not settled([sick], 3)
@@ -102,28 +106,36 @@ def test_no_more_runs_than_could_change_it() -> None:
     assert settled([sick, ran(found("LRN101"), found("ACT101", INFO))], 3), "remarks fail nothing"
 
 
-GRADES = st.sampled_from([None, INFO, WARNING, ERROR])
+EVERY = [each for runs in range(1, 6) for each in combinations_with_replacement((None, INFO, WARNING, ERROR), runs)]
 
 
-@given(st.lists(GRADES, min_size=1, max_size=9))
-def test_most_runs_decide_whatever_they_say(grades: list[Severity | None]) -> None:
-    made = median([ran(*([found("LRN101", each)] if each else [])) for each in grades], len(grades))
-    for limit in (ERROR, WARNING, INFO):
-        votes = sum(each is not None and each.rank <= limit.rank for each in grades)
-        fails = any(each.severity and each.severity.rank <= limit.rank for each in made.findings)
-        assert fails == (2 * votes > len(grades))
+def graded(grades: tuple[Severity | None, ...]) -> list[Diagnosis]:
+    return [ran(*([found("LRN101", each)] if each else [])) for each in grades]
 
 
-@given(st.lists(GRADES, min_size=1, max_size=5), st.integers(1, 5))
-def test_settled_runs_need_no_others(grades: list[Severity | None], planned: int) -> None:
-    runs = [ran(*([found("LRN101", each)] if each else [])) for each in grades]
-    early = next((number for number in range(1, len(runs) + 1) if settled(runs[:number], planned)), None)
-    if early is not None and len(runs) == planned:
-        graver = [
-            [(f.rule, f.severity) for f in each.findings if f.severity is not INFO]
-            for each in (median(runs[:early], planned), median(runs, planned))
-        ]
-        assert graver[0] == graver[1]
+def test_most_runs_decide_whatever_they_say() -> None:
+    for grades in EVERY:
+        made = median(graded(grades), len(grades))
+        for limit in (ERROR, WARNING, INFO):
+            votes = sum(each is not None and each.rank <= limit.rank for each in grades)
+            fails = any(each.severity and each.severity.rank <= limit.rank for each in made.findings)
+            assert fails == (2 * votes > len(grades)), (grades, limit)
+
+
+def test_runs_that_are_left_out_could_have_changed_nothing() -> None:
+    settled_early = 0
+    for first in (None, WARNING, ERROR):
+        for grades in EVERY:
+            runs = graded((first, *grades))
+            early = next((number for number in range(1, len(runs)) if settled(runs[:number], len(runs))), None)
+            if early is not None:
+                settled_early += 1
+                assert faults(median(runs[:early], len(runs))) == faults(median(runs, len(runs))), grades
+    assert settled_early > 20
+
+
+def faults(diagnosis: Diagnosis) -> list[tuple[str, Severity | None]]:
+    return [(each.rule, each.severity) for each in diagnosis.findings if each.severity is not INFO]
 
 
 def test_json_says_what_flips() -> None:
