@@ -2,19 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
 from dnndoctor.comparison import Change, Comparison, Stayed
 from dnndoctor.diagnosis import Diagnosis
 from dnndoctor.findings import Finding, Severity
-from dnndoctor.measurements import Gradients, History, LearningRateSweep, Missing, Run, Steps
+from dnndoctor.measurements import LearningRateSweep, Run, Steps
+from dnndoctor.reports.comparison import series
+from dnndoctor.reports.comparison.series import taken
 from dnndoctor.reports.words import figure, measured, one_line, place, severity
-
-Measured = TypeVar("Measured")
-
-LAST = 10  # of so many parts of the watched steps the last: one batch's loss is mostly chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +48,13 @@ def caution(comparison: Comparison) -> tuple[str, ...]:
             said.append(f"the {name} was {diagnosis.target.outcome}: {diagnosis.target.reason or 'no reason recorded'}")
     if before.run.device != after.run.device:
         said.append(f"they ran on different devices: {before.run.device} and {after.run.device}")
-    a, b = _taken(before, Run), _taken(after, Run)
+    a, b = taken(before.measurements, Run), taken(after.measurements, Run)
     if a and b and a.torch_version != b.torch_version:
         said.append(f"they ran with different versions of PyTorch: {a.torch_version} and {b.torch_version}")
     if a and b and a.family != b.family:
         said.append(f"they are different kinds of training: {a.family} and {b.family}")
+    if series.unit(before) != series.unit(after):
+        said.append(f"one counts by {series.unit(before)}, the other by {series.unit(after)}")
     return tuple(said)
 
 
@@ -68,32 +67,25 @@ def facts(comparison: Comparison) -> tuple[Fact, ...]:
 
 
 def _figures(diagnosis: Diagnosis) -> dict[str, tuple[float, str | None]]:
-    run, steps = _taken(diagnosis, Run), _taken(diagnosis, Steps)
+    run, steps = taken(diagnosis.measurements, Run), taken(diagnosis.measurements, Steps)
     found: dict[str, tuple[float, str | None]] = {"steps watched": (float(diagnosis.run.steps_observed), None)}
     if run and run.parameters:
         found["parameters"] = (float(run.parameters), None)
-    if steps is not None and len(steps.step):
-        tail = max(len(steps.loss) // LAST, 1)
-        found["loss at the first step"] = (float(steps.loss[0]), None)
-        found["loss over the last steps"] = (float(np.median(steps.loss[-tail:])), None)
-        seconds = float(np.median(steps.data_seconds + steps.compute_seconds))
-        if math.isfinite(seconds):
-            found["time of a step"] = (1000 * seconds, "ms")
-    history, sweep = _taken(diagnosis, History), _taken(diagnosis, LearningRateSweep)
-    if history is not None and len(history.validation_loss):
-        found["best loss on held-out samples"] = (float(np.min(history.validation_loss)), None)
+    if losses := series.losses(diagnosis):
+        found["loss at the first step"] = (losses[1][0], None)
+        found["loss over the last steps"] = (series.end(losses), None)
+    if held_out := series.held_out(diagnosis):
+        found["best loss on held-out samples"] = (float(np.nanmin(held_out[1])), None)
+    seconds = float(np.median(steps.data_seconds + steps.compute_seconds)) if steps and len(steps.step) else math.nan
+    if math.isfinite(seconds):
+        found["time of a step"] = (1000 * seconds, "ms")
+    sweep = taken(diagnosis.measurements, LearningRateSweep)
     if sweep is not None:
         found["learning rate"] = (sweep.user_rate, None)
         found["best learning rate tried"] = (sweep.best_rate, None)
-    gradients = _taken(diagnosis, Gradients)
-    if gradients is not None and np.isfinite(gradients.norm).any():
-        found["gradient norm"] = (float(np.nanmedian(gradients.norm)), None)
+    if norms := series.norms(diagnosis):
+        found["gradient norm"] = (float(np.nanmedian(norms[1])), None)
     return found
-
-
-def _taken(diagnosis: Diagnosis, kind: type[Measured]) -> Measured | None:
-    value = diagnosis.measurements.get(kind)
-    return None if value is None or isinstance(value, Missing) else value
 
 
 def title(finding: Finding) -> str:

@@ -7,7 +7,9 @@ import numpy as np
 
 from dnndoctor.comparison import Comparison
 from dnndoctor.diagnosis import Diagnosis
-from dnndoctor.measurements import Gradients, History, LearningRateSweep, Steps
+from dnndoctor.measurements import Gradients, LearningRateSweep
+from dnndoctor.reports.comparison import series
+from dnndoctor.reports.comparison.series import Points
 from dnndoctor.reports.html.figures.dots import Case, Point, plot
 from dnndoctor.reports.html.figures.figure import Figure, drawn, taken
 from dnndoctor.reports.html.figures.lines import Curve, Panel, ceiling, few, stacked, thinned
@@ -19,8 +21,6 @@ KINDS = ("other", "own")  # what is looked at is the second
 MOST_PARAMETERS = 24
 CLOSE = 30  # rates less than so many times apart stand too close for two names
 
-Points = tuple[list[float], list[float]]
-
 
 def curves(comparison: Comparison) -> tuple[Figure, ...]:
     """Every figure that at least one of the two has something for, and the other the same kind of."""
@@ -29,12 +29,12 @@ def curves(comparison: Comparison) -> tuple[Figure, ...]:
 
 
 def _course(sides: tuple[Diagnosis, Diagnosis]) -> Figure | None:
-    losses = [_losses(each) for each in sides]
+    losses = [series.losses(each) for each in sides]
     if not any(losses):
         return None
     panels = [_panel("loss", [(_smooth(each) if each else None) for each in losses])]
-    for label, series in (("loss on held-out samples", _held_out), ("gradient norm", _norms)):
-        found = [series(each) for each in sides]
+    for label, of in BELOW:
+        found = [of(each) for each in sides]
         if any(found):
             panels.append(_panel(label, found, height=110.0))
     tables = [dict(zip(*each, strict=True)) if each else {} for each in losses]
@@ -44,7 +44,7 @@ def _course(sides: tuple[Diagnosis, Diagnosis]) -> Figure | None:
         "loss-compared",
         "Loss over the steps, before and after",
         _course_caption(losses),
-        stacked(panels, "optimizer step"),
+        stacked(panels, " or ".join(dict.fromkeys(map(series.unit, sides)))),
         ("step", "before", "after"),
         ((number(step), *(_cell(each.get(step)) for each in tables)) for step in kept),
         (),
@@ -53,18 +53,20 @@ def _course(sides: tuple[Diagnosis, Diagnosis]) -> Figure | None:
 
 
 def _course_caption(losses: Sequence[Points | None]) -> str:
-    ends = [float(np.median(each[1][-max(len(each[1]) // 10, 1) :])) if each else math.nan for each in losses]
+    ends = [series.end(each) if each else math.nan for each in losses]
     if not all(math.isfinite(each) for each in ends):
         return f"The loss ends at {_cell(ends[0])} before and at {_cell(ends[1])} after."
     verb = "lower" if ends[1] < ends[0] else "higher" if ends[1] > ends[0] else "the same"
     return f"The loss ends {verb}: at {number(ends[0])} before, at {number(ends[1])} after."
 
 
-def _losses(diagnosis: Diagnosis) -> Points | None:
-    steps = taken(diagnosis.measurements, Steps)
-    if steps is None or not len(steps.step):
-        return None
-    return [float(each) for each in steps.step], [float(each) for each in steps.loss]
+def _schedule(diagnosis: Diagnosis) -> Points | None:
+    """The learning rate, where it changes at all."""
+    rates = series.rates(diagnosis)
+    return rates if rates and len(set(rates[1])) > 1 else None
+
+
+BELOW = (("loss on held-out samples", series.held_out), ("gradient norm", series.norms), ("learning rate", _schedule))
 
 
 def _smooth(points: Points) -> Points:
@@ -72,20 +74,6 @@ def _smooth(points: Points) -> Points:
         return points
     at, typical, *_ = thinned(Curve("", *points))
     return list(at), smoothed(typical)
-
-
-def _held_out(diagnosis: Diagnosis) -> Points | None:
-    history = taken(diagnosis.measurements, History)
-    if history is None or not len(history.validation_loss):
-        return None
-    return [float(each) for each in history.validation_step], [float(each) for each in history.validation_loss]
-
-
-def _norms(diagnosis: Diagnosis) -> Points | None:
-    gradients = taken(diagnosis.measurements, Gradients)
-    if gradients is None or not np.isfinite(gradients.norm).any():
-        return None
-    return [float(each) for each in gradients.steps], [float(each) for each in gradients.norm]
 
 
 def _rates(sides: tuple[Diagnosis, Diagnosis]) -> Figure | None:

@@ -13,7 +13,7 @@ import pytest
 
 from dnndoctor.comparison import Comparison, compare
 from dnndoctor.diagnosis import Diagnosis
-from dnndoctor.measurements import Gradients, LearningRateSweep, Steps
+from dnndoctor.measurements import Course, Curve, Gradients, LearningRateSweep, Steps
 from dnndoctor.reports.comparison import html, terminal
 from dnndoctor.reports.comparison import json as as_json
 
@@ -90,6 +90,27 @@ def test_markup_of_the_users_stays_text(hostile: Diagnosis, sick: Diagnosis) -> 
         assert not {tag for tag, _ in Tags(page).found} & {"script", "img"}
         assert "\x1b" not in terminal.full(each)
         terminal.full(each).encode()
+
+
+def a_log(sound: Diagnosis, unit: str, *losses: float) -> Diagnosis:
+    """What a finished run logged."""
+    at = np.arange(len(losses), dtype=float)
+    held_out = Curve("val", "validation loss", at, np.array(losses) + 0.1, at, np.zeros(len(at), int))
+    loss = Curve("loss", "loss", at, np.array(losses), at, np.zeros(len(at), int))
+    return replace(sound, measurements={Course: Course(unit, (loss, held_out))})
+
+
+def test_logs_of_finished_runs_are_drawn_as_well(sound: Diagnosis) -> None:
+    made = compare(a_log(sound, "epoch", 2.0, 1.0, 0.8), a_log(sound, "epoch", 2.0, 0.5, 0.25, 0.2))
+    said = terminal.full(made)
+    assert re.search(r"loss over the last steps +0\.8 -> 0\.2\n", said)
+    assert re.search(r"best loss on held-out samples +0\.9 -> 0\.3\n", said)
+    page = html.render(made)
+    assert "The loss ends lower: at 0.8 before, at 0.2 after." in page
+    assert ">epoch</text>" in page
+    other = compare(a_log(sound, "epoch", 2.0, 1.0), a_log(sound, "step", 2.0, 1.0))
+    assert "note: one counts by epoch, the other by optimizer step" in terminal.full(other)
+    assert ">epoch or optimizer step</text>" in html.render(other)
 
 
 def test_it_draws_what_there_is(sick: Diagnosis, unseen: Diagnosis) -> None:
