@@ -73,6 +73,7 @@ class RunFacts:
     """The examination itself; ``phases`` are seconds by phase, ``notes`` what a reader should know about it.
 
     ``loop``: the training loop that was found, None if none was. ``log``: the file that holds the program's own output.
+    ``seed``: torch was seeded with it before the script began, None if it was not.
     ``sources``: digests of the user's files as they were examined.
     ``repeats``: the runs that this is the median of, None for a single one.
     ``course``: the whole run, where it was read from its logs.
@@ -86,6 +87,7 @@ class RunFacts:
     notes: tuple[str, ...] = ()
     loop: TrainingLoop | None = None
     log: str | None = None
+    seed: int | None = None
     repeats: Repeats | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     course: Course | None = None

@@ -137,6 +137,7 @@ def _diagnosis(
         loop=loop,
         course=course if isinstance(course := measurements.get(Course), Course) else None,
         log=_relative(log, root),
+        seed=rows.run.get("seed"),
         sources=rows.run.get("sources") or {},
     )
     files = Files(lambda name: (root / name).read_bytes(), run.sources)

@@ -1,4 +1,4 @@
-"""The diagnosis as one self-contained page: opens offline, needs no JavaScript, asks the network for nothing."""
+"""The diagnosis as one self-contained page: opens offline, whole without JavaScript, asks the network for nothing."""
 
 from base64 import b64encode
 from functools import cache
@@ -19,11 +19,15 @@ def render(diagnosis: Diagnosis, root: Path | None = None, folder: Path | None =
 
 
 def rendered(template: str, **values: Any) -> str:
-    """A page from its template, with the style sheet in it."""
-    style = _style()
-    # The policy names the style sheet by its hash, so that nothing from the user's files could ever act.
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    return _environment().get_template(template).render(values, style=style, digest=digest)
+    """A page from its template, with the style sheet and the script in it."""
+    style, script = _texts("report.css", "figures.css"), _texts("page.js")
+    # The policy names style sheet and script by their hashes, so that nothing from the user's files could ever act.
+    hashes = {"digest": _digest(style), "script_digest": _digest(script)}
+    return _environment().get_template(template).render(values, style=style, script=script, **hashes)
+
+
+def _digest(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
 
 
 @cache
@@ -44,7 +48,7 @@ def _shown(value: Any) -> Any:
 
 
 @cache
-def _style() -> str:
+def _texts(*names: str) -> str:
     environment = _environment()
     assert environment.loader is not None
-    return "".join(environment.loader.get_source(environment, name)[0] for name in ("report.css", "figures.css"))
+    return "".join(environment.loader.get_source(environment, name)[0] for name in names)

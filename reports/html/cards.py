@@ -1,6 +1,6 @@
 """A finding as the page shows it: source, figures, why, fix, and what it brought about."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,18 @@ from dnndoctor.reports.html.figures.figure import Figure
 from dnndoctor.reports.manual import sections
 from dnndoctor.reports.words import Node, place, printable, sentence, severity, tree, with_unit
 
+LONGEST = 160  # characters of a message in a list
 CONTEXT = 2  # lines on either side of the one at fault
 PROVEN = {True: "Tried: it helps.", False: "Tried: no gain was measured.", None: None}
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One finding. ``see``: a figure that stands elsewhere on the page. ``code``: lines with their kind."""
+    """One finding. ``see``: a figure that stands elsewhere on the page. ``code``: lines with their kind.
+
+    ``silence``: the comment that keeps the rule quiet on this line. ``manual``: headings and paragraphs of the rule's
+    page, at its first finding. ``diff``: ``code`` is a patch of the source.
+    """
 
     id: str
     rule: str
@@ -30,10 +35,12 @@ class Card:
     source: Excerpt
     measured: tuple[tuple[str, str, str], ...]
     why: str
-    ignore: str
+    silence: str
+    manual: tuple[tuple[str, str], ...]
     summary: str | None
     explanation: str
     code: tuple[tuple[str, str], ...]
+    diff: bool
     proven: str | None
     figure: Figure | None
     see: Figure | None
@@ -46,10 +53,56 @@ class Card:
             yield from each.walk()
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Findings of one rule that have no card of their own: place and message of each, and how many are not listed."""
+
+    rule: str
+    name: str
+    grade: str
+    rows: tuple[tuple[str, str], ...]
+    unlisted: int
+
+
+MOST_CARDS = 60  # a page of more is not read, and takes the browser seconds
+MOST_ROWS = 2000  # of all that have no card: a page stays below 1.5 MB
+
+
 def cards(diagnosis: Diagnosis, drawn: tuple[Figure, ...], root: Path | None) -> tuple[Card, ...]:
-    """The findings that no other explains, with the others beneath them."""
+    """The findings that no other explains, with the others beneath them; the first ``MOST_CARDS`` of them all."""
     desk = _Desk(diagnosis, drawn, root)
-    return tuple(desk.card(node) for node in tree(diagnosis))
+    return tuple(desk.card(node) for node in _cut(tree(diagnosis), [MOST_CARDS]))
+
+
+def rest(diagnosis: Diagnosis) -> tuple[Rest, ...]:
+    """By rule, the findings that got no card."""
+    shown = {id(each) for node in _cut(tree(diagnosis), [MOST_CARDS]) for each in node.walk()}
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for each in diagnosis.findings:
+        if id(each) not in shown:
+            groups.setdefault((each.rule, each.name, severity(each).value), []).append(each)
+    share = max(MOST_ROWS // max(len(groups), 1), 1)
+    return tuple(
+        Rest(*key, tuple((place(f), shortened(f.message, LONGEST)) for f in found[:share]), len(found[share:]))
+        for key, found in groups.items()
+    )
+
+
+def _cut(nodes: Iterable[Node], left: list[int]) -> tuple[Node, ...]:
+    """The nodes in reading order until none is left."""
+    kept = []
+    for node in nodes:
+        if left[0] <= 0:
+            break
+        left[0] -= 1
+        kept.append(Node(node.finding, _cut(node.consequences, left)))
+    return tuple(kept)
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text as a sentence, cut at a word where it is longer."""
+    text = sentence(text)
+    return text if len(text) <= longest else text[:longest].rpartition(" ")[0] + " ..."
 
 
 class _Desk:
@@ -82,10 +135,12 @@ class _Desk:
             source=excerpt(at.file, at.line, CONTEXT, column=at.column, root=self._root) if at else Excerpt(),
             measured=tuple(_row(each) for each in finding.evidence),
             why=manual.get("Why it matters", ""),
-            ignore=manual.get("When to ignore it", ""),
+            silence=f"# dnndoctor: ignore[{finding.rule}]",
+            manual=tuple((name, text) for name, text in manual.items() if name and name != "Why it matters"),
             summary=sentence(fix.summary) or None,
             explanation=printable(fix.explanation),
             code=tuple(_code(fix)),
+            diff=fix.diff is not None,
             proven=PROVEN[fix.verified],
             figure=figure if mine else None,
             see=None if mine else figure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 api = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 CHROMIUM = which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+if CHROMIUM is None and os.environ.get("CI"):
+    raise RuntimeError("the browser tests need chromium: apt-get install chromium")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")]
 QUIET = ("background-networking", "component-update", "sync")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{each}" for each in QUIET)]
 
@@ -91,3 +95,62 @@ def test_no_page_scrolls_sideways(browser: Browser, page_file: Path, width: int)
     page.goto(page_file.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, page_file: Path, scheme: Literal["light", "dark"]) -> None:
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # for axe itself
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    context.close()
+
+
+def opened(browser: Browser, diagnosis: Diagnosis, folder: Path, tmp_path: Path) -> Page:
+    file = tmp_path / "report.html"
+    file.write_text(html.render(diagnosis, folder), encoding="utf-8")
+    page = browser.new_context(permissions=["clipboard-read", "clipboard-write"]).new_page()
+    page.goto(file.as_uri())
+    return page
+
+
+def test_findings_are_filtered_by_severity(browser: Browser, sick: Diagnosis, folder: Path, tmp_path: Path) -> None:
+    page = opened(browser, sick, folder, tmp_path)
+    notes = page.locator("article.card.info:not(:has(article))")
+    assert notes.first.is_visible()
+    page.get_by_label("info").uncheck()
+    assert not any(notes.nth(i).is_visible() for i in range(notes.count()))
+    assert page.locator("article.card.error").first.is_visible()
+    page.get_by_label("info").check()
+    assert notes.first.is_visible()
+
+
+def test_a_fix_is_copied_as_it_stands(browser: Browser, sick: Diagnosis, folder: Path, tmp_path: Path) -> None:
+    page = opened(browser, sick, folder, tmp_path)
+    button = page.locator(".fix button.copy").first
+    button.click()
+    api.expect(button).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == (page.locator(".fix pre code").first.text_content() or "").strip()
+
+
+def test_keys_go_from_finding_to_finding(browser: Browser, sick: Diagnosis, folder: Path, tmp_path: Path) -> None:
+    page = opened(browser, sick, folder, tmp_path)
+    identities = [each.get_attribute("id") for each in page.locator("article.card").all()]
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.id") == identities[1]
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.id") == identities[0]
+
+
+def test_each_figure_has_marks_and_details_open(
+    browser: Browser, sick: Diagnosis, folder: Path, tmp_path: Path
+) -> None:
+    page = opened(browser, sick, folder, tmp_path)
+    for figure in page.locator("figure:has(svg)").all():
+        assert figure.locator("svg :is(circle, rect, path, polyline, image, line)").count() > 3
+    details = page.locator("figure details").first
+    details.locator("summary").click()
+    assert details.locator("table").is_visible()
