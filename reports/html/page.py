@@ -54,9 +54,10 @@ class Section:
 class Page:
     """The whole page.
 
-    ``cause``, ``first`` and ``gain``: what the first finding says, what to do about it, and what that will bring.
-    ``brought``: the findings that hang under it. ``glance``: the gravest other ones, a line each. ``tally``: findings by severity. ``rest``: those without a card.
-    ``again``: commands that make this examination, or this report of it, once more.
+    ``cause``, ``first`` and ``gain``: what the first finding says, what to do about it, and what that will bring;
+    ``brought``: the findings that hang under it. ``glance``: the gravest other ones, a line each. ``tally``: findings
+    by severity. ``rest``: those without a card. ``again``: commands that make this examination, or this report of it,
+    once more.
     """
 
     target: str
