@@ -54,6 +54,11 @@ def test_places_that_wander_from_run_to_run_are_those_of_one_run() -> None:
     assert not made.run.repeats or not made.run.repeats.flips
 
 
+def test_several_of_one_place_all_stand() -> None:
+    runs = [ran(*[found("ACT101")] * count) for count in (3, 2, 1)]
+    assert codes(median(runs, 3)) == ["ACT101"] * 2
+
+
 def test_a_run_that_could_not_judge_has_no_vote() -> None:
     made = median([ran(found("LRN101")), ran(found("LRN101")), ran(unjudged=("LRN101",))], 3)
     assert codes(made) == ["LRN101"]
