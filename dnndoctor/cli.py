@@ -252,7 +252,7 @@ def compare(
     if settings.html_path is not None:
         from dnndoctor.reports.comparison.html import render
 
-        write(settings.html_path, render(found))
+        write(settings.html_path, render(found, Path(settings.root)))
         if not quiet:
             _say(f"report: {settings.html_path}")
     if not found.examined:

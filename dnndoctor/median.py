@@ -104,10 +104,13 @@ def _median_result(results: list[Result]) -> Result:
 
 def _median_findings(judged: list[Result], grade: int) -> tuple[Finding, ...]:
     """Those that most runs have; where each run has others, those of the first run that is graded so."""
-    by_key: dict[Key, list[Finding]] = {}
+    by_key: dict[tuple[Key, int], list[Finding]] = {}
     for result in judged:
-        for key, finding in {_key(each): each for each in result.findings}.items():
-            by_key.setdefault(key, []).append(finding)
+        seen: Counter[Key] = Counter()
+        for finding in result.findings:
+            key = _key(finding)
+            by_key.setdefault((key, seen[key]), []).append(finding)
+            seen[key] += 1  # several of one place are told apart by their order
     usual = [found for found in by_key.values() if 2 * len(found) > len(judged)]
     if not usual:
         return next(each.findings for each in judged if _grade(each) == grade)

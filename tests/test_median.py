@@ -8,6 +8,7 @@ from itertools import combinations_with_replacement
 from dnndoctor.diagnosis import Diagnosis, Outcome
 from dnndoctor.findings import Severity
 from dnndoctor.median import median, settled
+from dnndoctor.reports import html as page
 from dnndoctor.reports.json import render
 from dnndoctor.rule import State
 from tests.diagnoses import found, ran
@@ -52,6 +53,11 @@ def test_places_that_wander_from_run_to_run_are_those_of_one_run() -> None:
     made = median([ran(found("ACT101", line=line)) for line in (3, 4, 5)], 3)
     assert [each.location.line for each in made.findings if each.location] == [3]
     assert not made.run.repeats or not made.run.repeats.flips
+
+
+def test_several_of_one_place_all_stand() -> None:
+    runs = [ran(*[found("ACT101")] * count) for count in (3, 2, 1)]
+    assert codes(median(runs, 3)) == ["ACT101"] * 2
 
 
 def test_a_run_that_could_not_judge_has_no_vote() -> None:
@@ -136,6 +142,13 @@ def test_runs_that_are_left_out_could_have_changed_nothing() -> None:
 
 def faults(diagnosis: Diagnosis) -> list[tuple[str, Severity | None]]:
     return [(each.rule, each.severity) for each in diagnosis.findings if each.severity is not INFO]
+
+
+def test_the_page_says_what_flips_at_its_head() -> None:
+    made = page.render(median([ran(), ran(found("LRN101")), ran(found("LRN101"))], 3))
+    head = made[: made.index("</header>")]
+    assert "LRN101 rate-too-high came in 2 of 3 runs and stands." in head
+    assert "<dt>runs</dt>" not in page.render(ran())
 
 
 def test_json_says_what_flips() -> None:

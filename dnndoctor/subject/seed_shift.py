@@ -15,14 +15,23 @@ import numpy as np
 import torch
 
 NUMPY_SEEDS = 2**32
+# torch.manual_seed seeds accelerators by these functions, and so moves them twice: other numbers all the same.
+STREAMS: tuple[tuple[Any, str], ...] = (
+    (torch, "manual_seed"),
+    (torch.random, "manual_seed"),
+    *((each, name) for each in (torch.cuda, torch.mps, torch.xpu) for name in ("manual_seed", "manual_seed_all")),
+    (random, "seed"),
+    (np.random, "seed"),
+)
 
 
 def install(shift: int) -> None:
     """From now on the seeds of Python, numpy and torch are ``shift`` higher than what is asked for."""
     if not shift:
         return
-    for owner, name in ((torch, "manual_seed"), (torch.random, "manual_seed"), (random, "seed"), (np.random, "seed")):
-        setattr(owner, name, _shifted(getattr(owner, name), shift, NUMPY_SEEDS if owner is np.random else None))
+    for owner, name in STREAMS:
+        if hasattr(owner, name):
+            setattr(owner, name, _shifted(getattr(owner, name), shift, NUMPY_SEEDS if owner is np.random else None))
 
 
 def _shifted(original: Callable[..., Any], shift: int, below: int | None) -> Callable[..., Any]:

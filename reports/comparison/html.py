@@ -1,6 +1,7 @@
 """A comparison as a page of its own, in the style of the report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from dnndoctor.comparison import Change, Comparison, Stayed
 from dnndoctor.findings import Severity
@@ -8,6 +9,7 @@ from dnndoctor.reports.comparison import caution, facts, graver_first, headline,
 from dnndoctor.reports.comparison.curves import curves
 from dnndoctor.reports.comparison.terminal import LABELS, shown
 from dnndoctor.reports.html import rendered
+from dnndoctor.reports.html.cards import Card, cards
 from dnndoctor.reports.html.figures.figure import Figure
 from dnndoctor.reports.words import place, printable, sentence, severity
 
@@ -22,7 +24,6 @@ class Item:
     grade: str
     message: str
     place: str
-    fix: str
     note: str
 
 
@@ -38,25 +39,28 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The whole page."""
+    """The whole page. ``earlier``: why rules whose findings came said nothing before, by code."""
 
     title: str
     tone: str
     verdict: str
     sides: tuple[tuple[str, str, str], ...]
     cautions: tuple[str, ...]
+    came: tuple[Card, ...]
+    came_count: int
+    earlier: tuple[tuple[str, str], ...]
     groups: tuple[Group, ...]
     turns: tuple[tuple[str, str, str, str, str], ...]
     facts: tuple[tuple[str, str, str], ...]
     figures: tuple[Figure, ...]
 
 
-def render(comparison: Comparison) -> str:
-    """The page; complete without JavaScript, byte-identical for the same two recordings."""
-    return rendered("comparison.html.j2", page=_page(comparison))
+def render(comparison: Comparison, root: Path | None = None) -> str:
+    """The page; complete without JavaScript. Source of what came is read from files relative to ``root``."""
+    return rendered("comparison.html.j2", page=_page(comparison, root))
 
 
-def _page(comparison: Comparison) -> Page:
+def _page(comparison: Comparison, root: Path | None) -> Page:
     before, after = comparison.before, comparison.after
     return Page(
         title=printable(f"{before.run.recording or before.target.path} and {after.run.recording or after.target.path}"),
@@ -67,6 +71,9 @@ def _page(comparison: Comparison) -> Page:
             for name, each in (("before", before), ("after", after))
         ),
         cautions=tuple(sentence(each) for each in caution(comparison)),
+        came=cards(replace(after, findings=tuple(each.finding for each in comparison.came)), (), root),
+        came_count=len(comparison.came),
+        earlier=tuple(dict.fromkeys((e.finding.rule, sentence(e.reason)) for e in comparison.came if e.reason)),
         groups=tuple(each for each in _groups(comparison) if each.entries),
         turns=tuple(
             (printable(e.title), e.before.value, _label(e.before.value), e.after.value, _label(e.after.value))
@@ -93,12 +100,10 @@ def _tone(comparison: Comparison) -> str:
 
 
 def _groups(comparison: Comparison) -> tuple[Group, ...]:
-    came = [_changed(each, f"came-{n}", "before: ") for n, each in enumerate(graver_first(comparison.came), 1)]
     gone = [_changed(each, f"gone-{n}", "now ") for n, each in enumerate(graver_first(comparison.gone), 1)]
     unseen = [_changed(each, f"unjudged-{n}", "now ") for n, each in enumerate(comparison.unjudged, 1)]
     stayed = [_stayed(each, f"stayed-{n}") for n, each in enumerate(comparison.stayed, 1)]
     return (
-        Group("came", "New", "Found after, and not before.", tuple(came)),
         Group("gone", "Gone", "Found before, looked for again, and not there any more.", tuple(gone)),
         Group("unjudged", "Not looked for again", "Found before; nothing can be said about them after.", tuple(unseen)),
         Group("stayed", "Stayed", "Found before and after.", tuple(stayed)),
@@ -107,7 +112,6 @@ def _groups(comparison: Comparison) -> tuple[Group, ...]:
 
 def _changed(change: Change, anchor: str, lead: str) -> Item:
     finding = change.finding
-    fix = finding.fix.summary if finding.fix and anchor.startswith("came") else ""
     return Item(
         anchor,
         finding.rule,
@@ -115,7 +119,6 @@ def _changed(change: Change, anchor: str, lead: str) -> Item:
         severity(finding).value,
         sentence(finding.message),
         place(finding),
-        sentence(fix),
         sentence(note(change, lead)),
     )
 
@@ -124,4 +127,4 @@ def _stayed(stayed: Stayed, anchor: str) -> Item:
     finding = stayed.after
     grade = severity(finding).value
     said = sentence(moved(stayed))
-    return Item(anchor, finding.rule, finding.name, grade, sentence(finding.message), place(finding), "", said)
+    return Item(anchor, finding.rule, finding.name, grade, sentence(finding.message), place(finding), said)

@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dnndoctor import __version__
-from dnndoctor.diagnosis import Diagnosis, Outcome, Practice, Verdict
+from dnndoctor.diagnosis import Diagnosis, Outcome, Practice, RunFacts, Verdict
 from dnndoctor.findings import Severity
 from dnndoctor.measurements import Run
+from dnndoctor.median import told
 from dnndoctor.reports.html.cards import Card, Rest, cards, rest
 from dnndoctor.reports.html.figures import figures
 from dnndoctor.reports.html.figures.figure import SECTIONS, Figure, taken
@@ -122,7 +123,7 @@ def page(diagnosis: Diagnosis, root: Path | None, folder: Path | None = None) ->
         facts=tuple(_facts(diagnosis)),
         notes=tuple(sentence(each) for each in diagnosis.run.notes),
         again=tuple(_again(diagnosis)),
-        loop=described(replace(diagnosis.run, log=None)),
+        loop=(*described(replace(diagnosis.run, log=None)), *_repeats(diagnosis.run)),
         log=_log(diagnosis.run.log, root, folder),
     )
 
@@ -154,6 +155,12 @@ def _log(log: str | None, root: Path | None, folder: Path | None) -> tuple[str, 
     base = (root or Path()).resolve()
     link = os.path.relpath(base / log, (folder or base).resolve()).replace(os.sep, "/")
     return printable(log), quote(link, errors="surrogateescape")
+
+
+def _repeats(run: RunFacts) -> Iterator[tuple[str, str]]:
+    """What a merge's reader asks of a verdict: on how many runs it stands, and what flipped."""
+    if run.repeats is not None:
+        yield "runs", " ".join(sentence(each) for each in told(run.repeats))
 
 
 def _tone(diagnosis: Diagnosis) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,18 @@ def test_the_page_draws_both_over_each_other(better: Comparison) -> None:
     ]
     assert names.count("before") == names.count("after") >= 2
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = {attributes["href"] for tag, attributes in tags if tag == "a"}
+    assert links == {"#gone", "#curves", "#figures"}
+    assert {str(each)[1:] for each in links} <= set(ids)
+
+
+def test_what_came_is_shown_as_in_a_report(sick: Diagnosis, sound: Diagnosis, folder: Path) -> None:
+    page = html.render(compare(sound, sick), folder)
+    assert "optimizer = torch.optim.SGD(model.parameters(), lr=0.5)" in page, "the source"
+    assert '<span class="added">+            nn.init.xavier_uniform_' in page, "the diff"
+    assert "<dt>LRN101 before</dt><dd>Its rule took no part.</dd>" in page
+    ids = [attributes["id"] for _, attributes in Tags(page).found if "id" in attributes]
     assert len(ids) == len(set(ids))
 
 

@@ -14,8 +14,9 @@ from dnndoctor.subject import seed_shift
 
 @pytest.fixture(autouse=True)
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for owner, name in ((torch, "manual_seed"), (torch.random, "manual_seed"), (random, "seed"), (np.random, "seed")):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
+    for owner, name in seed_shift.STREAMS:
+        if hasattr(owner, name):
+            monkeypatch.setattr(owner, name, getattr(owner, name))
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     yield
     random.setstate(states[0])
@@ -35,6 +36,14 @@ def test_other_numbers_of_the_same_streams() -> None:
     seed_shift.install(2)
     assert drawn(7) == wanted
     assert all(a != b for a, b in zip(wanted, unshifted, strict=True))
+
+
+def test_accelerators_get_other_seeds_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", asked.append)
+    seed_shift.install(2)
+    torch.cuda.manual_seed_all(7)
+    assert asked == [9]
 
 
 def test_without_a_shift_nothing_is_wrapped() -> None:
