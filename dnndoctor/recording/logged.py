@@ -23,7 +23,7 @@ def is_log(rows: Rows) -> bool:
 
 def course(rows: Rows) -> m.Course | Missing:
     """The curves of the run, and where they went wrong."""
-    curves = tuple(_curve(row, rows) for row in rows["series"])
+    curves = tuple(_curve(row, rows) for row in rows["series"] if row["id"] in rows.points)
     if not curves:
         return Missing("it takes the log of a whole run: dnndoctor postmortem")
     facts = rows.run.get("log_facts") or {}

@@ -85,16 +85,17 @@ def _rows(path: Path, database: sqlite3.Connection) -> Rows:
         name = quoted.strip('"')
         if name in there and name != "point":  # a run of a million steps has millions of them
             tables[name] = _table(database.execute(f'SELECT * FROM "{name}"'))  # noqa: S608
-    points = {row["id"]: _points(database, row["id"]) for row in tables.get("series", [])}
+    points = _points(database) if "point" in there else {}
     return Rows(tables, {row["key"]: row["value"] for row in tables.get("run", [])}, points)
 
 
-def _points(database: sqlite3.Connection, series: int) -> Points:
-    found = database.execute("SELECT step, value, time, line FROM point WHERE series = ? ORDER BY rowid", (series,))
-    parts = [np.zeros((0, 4))]
+def _points(database: sqlite3.Connection) -> dict[int, Points]:
+    found = database.execute("SELECT series, step, value, time, line FROM point ORDER BY rowid")
+    parts = [np.zeros((0, 5))]
     while rows := found.fetchmany(100_000):
         parts.append(np.asarray(rows, np.float64))  # what is null becomes nan
-    return Points(*np.concatenate(parts).T)
+    table = np.concatenate(parts)
+    return {int(series): Points(*table[table[:, 0] == series, 1:].T) for series in np.unique(table[:, 0])}
 
 
 def _table(found: sqlite3.Cursor) -> list[Row]:

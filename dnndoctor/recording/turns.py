@@ -6,6 +6,9 @@ reached before it, in units of the noise there, and never against a model of how
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +20,7 @@ SHARE = 0.25  # of what the loss had fallen: less than that given back is no har
 LOST = 0.03  # of the level itself, likewise: a language model's loss is mostly floor
 JUMP = 0.5  # as SHARE, for a jump that comes back
 LEFT = 8.0  # robust deviations that a quantity has to leave its own level by to have moved
+MOST = 4096  # points that are looked at one by one; longer runs are looked at in bins first
 AROUND = 0.1  # of the run before the loss went wrong, in which its causes are looked for
 
 Floats = NDArray[np.float64]
@@ -29,7 +33,9 @@ def turns(curve: Curve) -> tuple[Turn, ...]:
     sound = value[:broken]
     found = [_single(curve, at) for at in _gaps(value, broken)]
     known = np.flatnonzero(np.isfinite(sound))
-    if len(known) >= FEWEST:
+    if len(known) > MOST:
+        found += _in_bins(curve, known)
+    elif len(known) >= FEWEST:
         found += _rises(curve, known)
     if broken < len(value):
         before = _level(value[known[-20:]]) if len(known) else np.nan
@@ -38,17 +44,29 @@ def turns(curve: Curve) -> tuple[Turn, ...]:
     return tuple(sorted(found, key=lambda each: each.at))
 
 
+def _in_bins(curve: Curve, known: NDArray[np.intp]) -> list[Turn]:
+    """As for a shorter run, from the medians of evenly filled bins; then each turn's own point in its bin."""
+    width = len(known) // (MOST // 2)
+    rows = known[: len(known) // width * width].reshape(-1, width)
+    middle, first = np.median(curve.value[rows], axis=1), rows[:, 0]
+    binned = Curve(curve.name, curve.role, curve.step[first], middle, curve.time[first], curve.line[first])
+    found = []
+    for each in _rises(binned, np.arange(len(middle))):
+        at = _split(curve.value[known], each.at * width, 2 * width)
+        point = int(known[min(at, len(known) - 1)])
+        end = int(known[-1]) if each.kind == "risen" else int(rows[each.last, -1])
+        found.append(replace(each, at=point, last=end, step=float(curve.step[point])))
+    return found
+
+
 def _lasting_gap(value: Floats) -> int:
     """The first of the non-finite values after which hardly a finite one comes; the length where there are none."""
     finite = np.isfinite(value)
     if finite.all():
         return len(value)
-    bad = np.flatnonzero(~finite)
     rest = np.cumsum(finite[::-1])[::-1]
-    for at in bad:
-        if rest[at] <= 0.1 * (len(value) - at):
-            return int(at)
-    return len(value)
+    mostly = ~finite & (rest <= 0.1 * np.arange(len(value), 0, -1))
+    return int(np.argmax(mostly)) if mostly.any() else len(value)
 
 
 def _gaps(value: Floats, broken: int) -> list[int]:
@@ -99,8 +117,11 @@ def _left_for_good(value: Floats, smooth: Floats, bound: float, low: float, best
     # A slow rise crosses the bound late: it began where the curve last lay near the best.
     near = np.flatnonzero(smooth[best:first] <= low)
     begun = best + int(near[-1]) + 1
-    at = _split(value, first, window) if first - begun <= max(len(value) // 20, 2) else begun
-    return min(at, len(smooth) - 1)
+    at = _split(value, first, window)
+    after = _level(value[at : at + window])
+    step = after - _level(value[max(at - window, 0) : at])
+    abrupt = step >= 0.5 * (after - float(smooth[best]))
+    return min(at if abrupt else begun, len(smooth) - 1)
 
 
 def _split(value: Floats, about: int, window: int) -> int:
@@ -119,10 +140,16 @@ def _split(value: Floats, about: int, window: int) -> int:
 def _jumps(value: Floats, noise: float, fallen: float, window: int) -> list[tuple[int, int]]:
     """Rows of points far above the level before them, first and last; two at least, or one that is far beyond all."""
     behind = max(3 * window, 15)
-    level = np.array(
-        [np.median(value[max(at - behind, 0) : at]) if at >= FEWEST else np.inf for at in range(len(value))]
-    )
-    far = value > level + np.maximum(2 * SIGMAS * noise, np.maximum(JUMP * fallen, np.abs(level)))
+    if len(value) <= FEWEST:
+        return []
+    padded = np.concatenate([np.full(behind, np.nan), value[:-1]])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, behind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nothing stands before the first point
+        level = np.nanmedian(windows, axis=1)
+        spread = 1.4826 * np.nanmedian(np.abs(windows - level[:, None]), axis=1)
+    level[:FEWEST] = np.inf
+    far = value > level + np.maximum(2 * SIGMAS * np.fmax(spread, noise), np.maximum(JUMP * fallen, np.abs(level)))
     rows: list[tuple[int, int]] = []
     for at in np.flatnonzero(far):
         if rows and at - rows[-1][1] <= window:
@@ -153,8 +180,8 @@ def moved(curves: tuple[Curve, ...], turn: Turn, loss: Curve) -> tuple[Moved, ..
 
 
 def _departure(curve: Curve, begin: float, end: float) -> Moved | None:
-    value, first = curve.value, max(curve.before(begin) + 1, 4)
-    for at in range(first, curve.before(end) + 1):
+    value, last = curve.value, curve.before(end) + 1
+    for at in range(max(curve.before(begin) + 1, last - MOST, 4), last):
         before = value[max(at - 30, 0) : at]
         before = before[np.isfinite(before)]
         if len(before) < 4:

@@ -92,8 +92,8 @@ def _jump(norm: np.ndarray, window: int) -> tuple[int, float] | None:
     if norm.size <= window:
         return None
     floor = np.median(norm[:window])
-    level = [max(np.median(norm[max(at - window, 0) : at]), floor) for at in range(window, norm.size)]
-    times = norm[window:] / np.maximum(level, np.finfo(float).tiny)
+    level = np.median(np.lib.stride_tricks.sliding_window_view(norm, window)[:-1], axis=1)
+    times = norm[window:] / np.maximum(np.maximum(level, floor), np.finfo(float).tiny)
     worst = int(np.argmax(times))
     return worst + window, float(times[worst])
 

@@ -71,6 +71,7 @@ def rate_stalls(
 
 def _peak(value: NDArray[np.float64]) -> float:
     """The largest rate that was kept for a while: a spike is no peak of a schedule."""
+    value = value[:: max(len(value) // 2000, 1)]
     width = max(len(value) // 40, 1)
     held = np.lib.stride_tricks.sliding_window_view(value, min(2 * width + 1, len(value)))
     return float(np.median(held, axis=1).max())

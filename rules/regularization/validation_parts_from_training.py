@@ -54,16 +54,17 @@ def validation_parts_from_training(
     fallen = max(float(held.value[0]) - low, 0.0)
     if share <= past or smooth[-1] < worse * low or rise < given_back * fallen:
         return
-    then, now = _training(loss, held.step[best]), _training(loss, held.step[-1])
+    every = 1.5 * float(np.median(np.diff(held.step)))
+    then, now = _training(loss, held.step[best], every), _training(loss, held.step[-1], every)
     if not (np.isfinite(then) and np.isfinite(now)) or now >= then:
         return  # both rise: that is no over-fitting
     yield _finding(course, held, best, smooth, (then, now), share)
 
 
-def _training(loss: Curve, step: float) -> float:
-    """The training loss around a step, median."""
-    at, width = loss.before(step + 1e-9) + 1, max(len(loss.value) // 40, 1)
-    near = loss.value[max(at - width, 0) : max(at, 1)]
+def _training(loss: Curve, step: float, every: float) -> float:
+    """The training loss from one evaluation to the next, median: epochs begin and end differently."""
+    near = loss.value[(loss.step > step - every) & (loss.step <= step)]
+    near = near if len(near) else loss.value[: max(loss.before(step + 1e-9), 0) + 1][-1:]
     return float(np.median(near)) if len(near) else float("nan")
 
 
@@ -71,7 +72,7 @@ def _finding(
     course: Course, held: Curve, best: int, smooth: np.ndarray, training: tuple[float, float], share: float
 ) -> Finding:
     where, low, end = course.at(held.step[best]), float(held.value[best]), float(smooth[-1])
-    kept = course.resume(float(held.step[best]) * 1.001 + 1e-9)
+    kept = course.resume(float(held.step[best]) + (1.5 if course.unit == "step" else 1e-9))  # some count from 1
     start = f"take {kept.path} ({course.at(kept.step)})" if kept is not None else f"stop at {where}"
     return Finding(
         f"over-fits from {where} on: the validation loss rises from {low:.3g} to {end:.3g} while the training loss "
