@@ -144,6 +144,7 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     "REG101": ("DAT107", "DAT104"),
     "EPO103": ("REG110", "REG101", "CAP103", "LOS115"),
     "LOS115": ("LRN111",),
+    "NUM104": ("LRN111", "NUM101", "LOS115"),
     "LRN112": ("LRN111", "LRN104", "LRN105"),
     "VIS103": ("LRN111", "LOS115", "LRN101", "DAT101", "DAT103"),
     "DAT107": ("DAT106",),

@@ -90,17 +90,25 @@ def examine_logs(paths: Sequence[Path], settings: Settings) -> Diagnosis:
 
     Raises ValueError with one line for people if nothing there can be read.
     """
+    from dnndoctor.postmortem.kept import dated, in_order
+    from dnndoctor.postmortem.log import Unreadable
     from dnndoctor.postmortem.merge import merge
     from dnndoctor.postmortem.record import record
     from dnndoctor.postmortem.search import search
+    from dnndoctor.postmortem.weights.ask import weights_of
 
     root = Path(settings.root).resolve()
     found = search(paths)
     merged = merge(found.logs)
-    merged.notes += found.notes
+    last = max((float(each.step[-1]) for _, each, _ in merged.series), default=None)
+    checkpoints = in_order(found.checkpoints, merged.unit)
+    told, problems = weights_of(checkpoints) if checkpoints else ([], [])
+    if not merged.series and not told:
+        raise Unreadable(problems[0] if problems else "nothing there can be read")
+    merged.notes += [*found.notes, *problems]
     with tempfile.TemporaryDirectory(prefix="dnndoctor-", ignore_cleanup_errors=True) as scratch:
         written = Path(scratch, "recording.dnnrec")
-        record(merged, found.checkpoints, written, " ".join(map(str, paths)))
+        record(merged, dated(checkpoints, told, merged.unit, last), written, " ".join(map(str, paths)))
         kept = new_recording(root, paths[0].resolve().name or "run")
         shutil.copyfile(written, kept)
     return rediagnose(kept, settings)

@@ -2,6 +2,7 @@
 
 from dnndoctor.measurements.activations import Activation, Activations, ActivationStatistics
 from dnndoctor.measurements.attention import Attention, AttentionSite
+from dnndoctor.measurements.checkpoints import SavedTensor, Snapshot, Snapshots
 from dnndoctor.measurements.construction import BuiltInForward, Construction, LooseTensors, UnregisteredLayers
 from dnndoctor.measurements.custom_gradients import CustomGradient, CustomGradients
 from dnndoctor.measurements.data import DataTensor, Loader, Loaders, SampleOrder, TrainingData
@@ -191,11 +192,14 @@ __all__ = [
     "SampleOrder",
     "SampleSet",
     "Saved",
+    "SavedTensor",
     "Schedule",
     "Schedules",
     "Seeds",
     "Signal",
     "Signals",
+    "Snapshot",
+    "Snapshots",
     "SoftmaxUse",
     "StepTime",
     "Steps",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ENDINGS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin")
 NO_MODEL = re.compile(r"^(optimizer|scheduler|scaler|rng_state\w*|training_args|random_states\w*)\.", re.IGNORECASE)
+SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
 _SAID = {
     unit: re.compile(rf"(?:{words})[-_=]?(\d{{1,12}})(?!\d)", re.IGNORECASE)
     for unit, words in (("step", "steps?|iters?|iteration|checkpoint|ckpt|it"), ("epoch", "epochs?|ep|e"))
@@ -17,7 +20,10 @@ _BARE = re.compile(r"(\d{1,12})(?=\.\w+$)")
 
 def is_checkpoint(path: Path) -> bool:
     """Whether the file is named as models are that were saved."""
-    return path.name.lower().endswith(ENDINGS) and not NO_MODEL.match(path.name)
+    name = path.name.lower()
+    if SHARD.search(name):
+        return False  # its index stands for it
+    return name.endswith((*ENDINGS, ".safetensors.index.json", ".bin.index.json")) and not NO_MODEL.match(name)
 
 
 def step_of(path: Path, unit: str) -> float | None:
@@ -31,15 +37,44 @@ def step_of(path: Path, unit: str) -> float | None:
     return None
 
 
-def dated(paths: Iterable[Path], unit: str, last: float) -> list[tuple[str, float, bool | None]]:
-    """Path, step and soundness (not known) of the checkpoints of which the step is told, in its order.
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A checkpoint of the run; ``facts``: its tensors and what else it holds, empty where it was not read.
+
+    ``step``: None where neither name nor content tells it.
+    """
+
+    path: str
+    step: float | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool | None:
+        """Whether all weights are finite; None where it was not read."""
+        tensors = self.facts.get("tensors")
+        return None if tensors is None else not any(each["bad"] for each in tensors)
+
+
+def in_order(paths: Iterable[Path], unit: str) -> list[Path]:
+    """Checkpoints by the step that their names tell, else by their age."""
+    return sorted(set(paths), key=lambda each: (step_of(each, unit) or 0.0, each.stat().st_mtime, str(each)))
+
+
+def dated(paths: Iterable[Path], told: Iterable[Mapping[str, Any]], unit: str, last: float | None) -> list[Snapshot]:
+    """All checkpoints, with what was read of them, in the order of their steps.
 
     One that claims to be later than the run's ``last`` step belongs to another run.
     """
+    by_path = {each["path"]: each for each in told}
     found = []
     for path in paths:
-        step = step_of(path, unit)
-        if step is not None and step <= 1.05 * last + 1:
-            shown = path.parent if path.parent.name.startswith("checkpoint-") else path
-            found.append((str(shown), step, None))
-    return sorted(set(found), key=lambda each: (each[1], each[0]))
+        content = by_path.get(str(path), {})
+        facts = content.get("facts", {})
+        own = step_of(path, unit)
+        step = own if own is not None else facts.get(unit)
+        if step is not None and last is not None and step > 1.05 * last + 1:
+            continue
+        shown = path.parent if path.parent.name.startswith("checkpoint-") else path
+        kept = {"tensors": content["tensors"], **facts} if "tensors" in content else {}
+        found.append(Snapshot(str(shown), step, kept))
+    return sorted(found, key=lambda each: (each.step is None, each.step or 0.0))

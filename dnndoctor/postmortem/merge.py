@@ -31,6 +31,8 @@ class Merged:
 def merge(found: Iterable[tuple[Reader, Log]]) -> Merged:
     """The newest run of each kind of log, on the axis of the log that tells most of the loss."""
     logs, notes = _newest(list(found))
+    if not logs:
+        return Merged("step", notes=notes)
     placed = [(reader, aligned(log)) for reader, log in logs]
     placed.sort(key=lambda each: _weight(each[1]), reverse=True)
     unit = placed[0][1].unit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dnndoctor.postmortem.kept import dated
+from dnndoctor.postmortem.kept import Snapshot
 from dnndoctor.postmortem.log import Series
 from dnndoctor.postmortem.merge import Merged
 from dnndoctor.postmortem.names import Role
@@ -17,7 +17,7 @@ KIND = "post-mortem"
 MOST_STEPS = 20_000  # rows of the table of steps; the points themselves are all kept
 
 
-def record(merged: Merged, checkpoints: Iterable[Path], path: Path, title: str) -> None:
+def record(merged: Merged, weights: Iterable[Snapshot], path: Path, title: str) -> None:
     """A recording of the run at ``path``, which must not be there yet; ``title``: what the user named."""
     writer = Writer(str(path))
     try:
@@ -29,10 +29,17 @@ def record(merged: Merged, checkpoints: Iterable[Path], path: Path, title: str) 
             columns = (series.step, series.value, series.time, series.line)
             writer.put_points(index, *(each.tolist() for each in columns))
         _steps(writer, first)
+        weights = list(weights)
+        rows = [
+            {"id": n, "path": each.path, "step": each.step, "facts": each.facts}
+            for n, each in enumerate(weights)
+            if "tensors" in each.facts
+        ]
+        writer.put_all("checkpoint", rows)
         writer.run(
             kind=KIND,
             script=title,
-            checkpoints=dated(checkpoints, merged.unit, _last(merged)),
+            checkpoints=[(each.path, each.step, each.sound) for each in weights if each.step is not None],
             unit=merged.unit,
             notes=merged.notes,
             sources=merged.sources,
@@ -42,10 +49,6 @@ def record(merged: Merged, checkpoints: Iterable[Path], path: Path, title: str) 
         writer.commit()
     finally:
         writer.close()
-
-
-def _last(merged: Merged) -> float:
-    return max((float(each.step[-1]) for _, each, _ in merged.series if len(each.step)), default=0.0)
 
 
 def _steps(writer: Writer, first: dict[Role, Series]) -> None:

@@ -41,7 +41,7 @@ def search(paths: Iterable[Path]) -> Found:
             _read_folder(path, found, problems)
         else:
             _read_named(path, found, problems)
-    if not found.logs:
+    if not found.logs and not found.checkpoints:
         raise Unreadable(problems[0] if problems else f"{', '.join(map(str, paths))}: holds no log that can be read")
     found.notes += problems
     return found

@@ -114,6 +114,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Transfers: lambda: hardware.transfers(rows),
         m.Waits: lambda: planning.waits(rows),
         m.Course: lambda: logged.course(rows),
+        m.Snapshots: lambda: logged.snapshots(rows),
     }
     if logged.is_log(rows):
         return logged.measured(rows, makers)

@@ -25,7 +25,7 @@ def course(rows: Rows) -> m.Course | Missing:
     """The curves of the run, and where they went wrong."""
     curves = tuple(_curve(row, rows) for row in rows["series"] if row["id"] in rows.points)
     if not curves:
-        return Missing("it takes the log of a whole run: dnndoctor postmortem")
+        return Missing("no log of a whole run was given")
     facts = rows.run.get("log_facts") or {}
     loss = next((each for each in curves if each.role == "loss"), None)
     found = turns(loss) if loss is not None and len(loss.value) else ()
@@ -49,9 +49,25 @@ def _curve(row: dict[str, Any], rows: Rows) -> m.Curve:
     return m.Curve(row["name"], row["role"], points.step, points.value, points.time, line, row["facts"]["file"])
 
 
+def snapshots(rows: Rows) -> m.Snapshots | Missing:
+    """The weights at each checkpoint."""
+    found = []
+    for row in rows["checkpoint"]:
+        facts = row["facts"]
+        tensors = tuple(m.SavedTensor(**(each | {"shape": tuple(each["shape"])})) for each in facts["tensors"])
+        held = facts.get("held")
+        step = np.nan if row["step"] is None else float(row["step"])
+        rate = facts.get("learning_rate")
+        found.append(m.Snapshot(row["path"], step, tensors, None if held is None else int(held), rate))
+    if not found:
+        return Missing("no checkpoint was given that can be read")
+    return m.Snapshots(tuple(found), rows.run.get("unit") or "step")
+
+
 def measured(rows: Rows, every: Any) -> dict[type, Any]:
     """What logs can tell, and for all else the reason why it is not known."""
     taken: dict[type, Any] = dict.fromkeys(every, Missing(UNTOLD))
+    taken[m.Snapshots] = snapshots(rows)
     found = course(rows)
     taken[m.Course] = found
     if isinstance(found, Missing):

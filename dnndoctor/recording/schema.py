@@ -32,6 +32,7 @@ TABLES: dict[str, str] = {
     "throughput": "batch_size INTEGER, repeat INTEGER, samples_per_second REAL, peak_bytes REAL, "
     "PRIMARY KEY (batch_size, repeat)",
     "series": "id INTEGER PRIMARY KEY, name TEXT, role TEXT, facts TEXT",
+    "checkpoint": "id INTEGER PRIMARY KEY, path TEXT, step REAL, facts TEXT",
     "point": "series INTEGER, step REAL, value REAL, time REAL, line INTEGER",
     "event": f"id INTEGER PRIMARY KEY, step INTEGER, kind TEXT, facts TEXT, {_PLACE}",
 }

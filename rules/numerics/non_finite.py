@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import Finiteness, NonFinite, TrainingData
+from dnndoctor.measurements import Course, Finiteness, NonFinite, TrainingData
 from dnndoctor.rule import rule
 
 SAFE = {
@@ -16,7 +16,9 @@ ALIASES = {"log2": "log", "log10": "log", "truediv": "div", "true_divide": "div"
 
 
 @rule("NUM101", Severity.ERROR, practice="numerics")
-def non_finite(finiteness: Finiteness, data: TrainingData | None, *, fewest_steps: int = 1) -> Iterator[Finding]:
+def non_finite(
+    finiteness: Finiteness, data: TrainingData | None, course: Course | None = None, *, fewest_steps: int = 1
+) -> Iterator[Finding]:
     """A value became NaN or infinite.
 
     What it measures
@@ -57,7 +59,7 @@ def non_finite(finiteness: Finiteness, data: TrainingData | None, *, fewest_step
         location=first.location,
         subject=first.module or None,
         evidence=tuple(evidence),
-        fix=_fix(first),
+        fix=_fix(first, course),
     )
 
 
@@ -80,14 +82,16 @@ def _message(first: NonFinite) -> str:
     return f"{kind} first appears in the {first.phase} pass of step {first.step}, made by {by}{given}{grew}"
 
 
-def _fix(first: NonFinite) -> Fix:
+def _fix(first: NonFinite, course: Course | None) -> Fix:
     if first.phase == "data":
         return Fix(
             "Drop or impute these samples", "No later step can repair them.", "keep = torch.isfinite(x).all(dim=1)"
         )
     if first.phase == "loss" and not first.growing:
+        kept = course.resume(first.step) if course is not None else None
+        start = f"{kept.path} ({course.at(kept.step)})" if course and kept else "a checkpoint before it"
         return Fix(
-            f"look at the batch of step {first.step}, and go on from a checkpoint before it",
+            f"look at the batch of step {first.step}, and go on from {start}",
             "A sound loss that is NaN one step later comes from a bad sample, or from an operation outside of its "
             "domain (log of 0, division by 0). torch.autograd.set_detect_anomaly(True) names the operation.",
             "assert torch.isfinite(x).all()  # before the model is called",

@@ -109,15 +109,14 @@ def _torch(file: Path, found: Checkpoint) -> None:
 
 
 def _refused(file: Path, why: str) -> str:
-    wanted = re.search(r"(?:GLOBAL|global:?|class) [`']?([\w.]+)[`']? was not an allowed", why) or re.search(
-        r"Unsupported (?:global|class|operand)[: ]+(?:GLOBAL )?([\w.]+)", why
-    )
+    wanted = re.search(r"GLOBAL ([\w.]+)", why)
     if wanted:
         return (
             f"{file}: loading it would run code ({wanted[1][:80]}), so it is refused; where you trust it, keep its "
             "weights only: torch.save(torch.load(path, weights_only=False)['state_dict'], new)"
         )
-    return f"{file}: is no checkpoint that can be read safely, or was cut off ({_short(why)})"
+    said = why.partition("WeightsUnpickler error: ")[2] or why
+    return f"{file}: is no checkpoint that can be read safely, or was cut off ({_short(said)})"
 
 
 def _short(why: object) -> str:
