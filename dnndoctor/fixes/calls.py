@@ -147,7 +147,8 @@ def rewrite(source: Source, change: Rewrite, place: Location) -> list[Edit]:
     empty = source.code(target) in ("[]", "{}", "()") and change.argument is None
     template = change.template.replace("({it})", "()") if empty else change.template
     code, edits = names.spelled(source, fill(source, template, given, target, callee))
-    names.require(source, code, source.statement(node), new=_targets(code))
+    stood = [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
+    names.require(source, code, source.statement(node), new=[*_targets(code), *stood])
     return [*edits, Edit(source.start(target), source.end(target), fitted(source, target, code))]
 
 
