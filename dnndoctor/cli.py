@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from dnndoctor import __version__
-from dnndoctor.config import NO_HTML, ComparisonFormat, ConfigError, FailOn, OutputFormat, Settings
+from dnndoctor.config import NO_HTML, ComparisonFormat, ConfigError, FailOn, Settings
 from dnndoctor.families import FAMILIES
+from dnndoctor.outputs import OutputFormat
 from dnndoctor.select import Selection
 from dnndoctor.workspace import BadInput, check_recording, check_workspace, check_writable, write
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dnndoctor.diagnosis import Diagnosis
+    from dnndoctor.outputs import Output
     from dnndoctor.rule import Rule
     from dnndoctor.subject.given import Given
 
@@ -64,8 +66,12 @@ Ignore = Annotated[list[str] | None, typer.Option("--ignore", help="Not these ru
 Extend = Annotated[list[str] | None, typer.Option("--extend-select", help="These rules as well.", metavar="RULES")]
 Fail = Annotated[FailOn | None, typer.Option("--fail-on", help="Least severity for exit code 1.  [default: error]")]
 Zero = Annotated[bool | None, typer.Option("--exit-zero", help="Exit with 0 although there are findings.")]
-Format = Annotated[OutputFormat | None, typer.Option(help="What standard output gets.  [default: full]")]
-File = Annotated[str | None, typer.Option("--output-file", help="Write there instead.", metavar="PATH")]
+_FORMAT = (
+    f"A report: {', '.join(OutputFormat)}; on standard output, or in a file of its own, as in sarif=report.sarif. "
+    "Once for each.  [default: full]"
+)
+Format = Annotated[list[str] | None, typer.Option("--output-format", help=_FORMAT, metavar="FORMAT[=PATH]")]
+File = Annotated[list[str] | None, typer.Option("--output-file", help="Write there instead.", metavar="PATH")]
 Html = Annotated[str | None, typer.Option(help="Where the HTML report goes; none: nowhere.", metavar="PATH|none")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks on standard error.")]
 Version = Annotated[bool, typer.Option("--version", help="Say the version.")]
@@ -154,8 +160,8 @@ def check(
 
     settings = _settings(
         _overrides(select, ignore, extend_select),
-        output_format=output_format,
-        output_file=output_file,
+        output_format=tuple(output_format) if output_format else None,
+        output_file=tuple(output_file) if output_file else None,
         html=html,
         fail_on=fail_on,
         exit_zero=exit_zero,
@@ -205,8 +211,8 @@ def report(
     """Judge a recording again and report on it; nothing is run. No HTML unless --html says where."""
     settings = _settings(
         _overrides(select, ignore, extend_select),
-        output_format=output_format,
-        output_file=output_file,
+        output_format=tuple(output_format) if output_format else None,
+        output_file=tuple(output_file) if output_file else None,
         html=html or NO_HTML,
         fail_on=fail_on,
         exit_zero=exit_zero,
@@ -277,8 +283,8 @@ def postmortem(
     """Say when a finished or failed run went wrong, and why, from the logs and checkpoints that it left."""
     settings = _settings(
         _overrides(select, ignore, extend_select),
-        output_format=output_format,
-        output_file=output_file,
+        output_format=tuple(output_format) if output_format else None,
+        output_file=tuple(output_file) if output_file else None,
         html=html,
         fail_on=fail_on,
         exit_zero=exit_zero,
@@ -384,9 +390,8 @@ def _split(values: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _check_outputs(settings: Settings) -> None:
-    for path in (settings.output_path, settings.html_path):
-        if path is not None:
-            check_writable(path)
+    for path in (*settings.output_paths, *([settings.html_path] if settings.html_path is not None else [])):
+        check_writable(path)
 
 
 def _deliver(diagnosis: Diagnosis, settings: Settings, quiet: bool) -> int:
@@ -395,11 +400,12 @@ def _deliver(diagnosis: Diagnosis, settings: Settings, quiet: bool) -> int:
 
     outcome = diagnosis.target.outcome
     empty = outcome is Outcome.NOT and not diagnosis.findings and not diagnosis.run.steps_observed
-    if not empty or settings.output_format is OutputFormat.JSON:
-        _write(_rendered(diagnosis, settings), settings.output_path)
+    wanted = [each for each in settings.outputs if not (empty and each.format.for_people)]
+    for each in wanted:
+        _write(_rendered(each, diagnosis, settings), Path(settings.root, each.path) if each.path is not None else None)
     if not empty and settings.html_path is not None:
         _write_html(diagnosis, settings.html_path, Path(settings.root), quiet)
-    shows_notes = settings.output_format is OutputFormat.FULL and not empty
+    shows_notes = any(each.format is OutputFormat.FULL for each in wanted)
     if not quiet and not shows_notes:
         for note in diagnosis.run.notes:
             _say(note)
@@ -415,8 +421,8 @@ def _patch(diagnosis: Diagnosis, settings: Settings, quiet: bool) -> int:
     from dnndoctor.fixes import offer
 
     offered, _ = offer.patch(diagnosis, Path(settings.root), unsafe=True)
-    if settings.output_path is not None:
-        write(settings.output_path, offered.text)
+    if settings.output_paths:
+        write(settings.output_paths[0], offered.text)
     else:
         sys.stdout.buffer.write(offered.text.encode())
         sys.stdout.flush()
@@ -445,18 +451,11 @@ def _exit_code(diagnosis: Diagnosis, settings: Settings) -> int:
     return FOUND if found and not settings.exit_zero else FINE
 
 
-def _rendered(diagnosis: Diagnosis, settings: Settings) -> str:
-    color = settings.output_file is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    if settings.output_format is OutputFormat.JSON:
-        from dnndoctor.reports import json
+def _rendered(output: Output, diagnosis: Diagnosis, settings: Settings) -> str:
+    from dnndoctor.delivery import rendered
 
-        return json.render(diagnosis)
-    from dnndoctor.reports import terminal
-
-    if settings.output_format is OutputFormat.CONCISE:
-        return terminal.concise(diagnosis, color)
-    width = shutil.get_terminal_size((100, 24)).columns
-    return terminal.full(diagnosis, width, color, Path(settings.root))
+    color = output.path is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return rendered(output.format, diagnosis, settings, shutil.get_terminal_size((100, 24)).columns, color)
 
 
 def _write(text: str, path: Path | None) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from dnndoctor.families import FAMILIES
 from dnndoctor.findings import Severity
+from dnndoctor.outputs import Output, outputs
 from dnndoctor.probe_names import nearest_problem
 from dnndoctor.select import EVERYTHING, Selection, UnknownSelector, known, nearest
 
@@ -39,14 +40,6 @@ class FailOn(StrEnum):
         return self is not FailOn.NEVER and severity.rank <= Severity(self.value).rank
 
 
-class OutputFormat(StrEnum):
-    """What is written to standard output or ``output_file``."""
-
-    FULL = "full"
-    CONCISE = "concise"
-    JSON = "json"
-
-
 class ComparisonFormat(StrEnum):
     """What ``compare`` writes."""
 
@@ -60,7 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
 
     ``budget`` in seconds of wall clock; ``steps``: the user's optimizer steps to watch.
     ``repeat``: how many examinations the verdict is the median of.
-    ``only_probes``: these alone, if any are named. ``html``: a path relative to
+    ``only_probes``: these alone, if any are named. ``output_format``, ``output_file``: as
+    ``outputs.outputs`` reads them. ``html``: a path relative to
     ``root``, or "none". ``thresholds``: by rule code, then by threshold. ``overrides``: the rules that the command
     line chose. ``root``: the working directory.
     """
@@ -69,8 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     ignore: tuple[str, ...] = ()
     extend_select: tuple[str, ...] = ()
     fail_on: FailOn = FailOn.ERROR
-    output_format: OutputFormat = OutputFormat.FULL
-    output_file: str | None = None
+    output_format: str | tuple[str, ...] = ()
+    output_file: str | tuple[str, ...] = ()
     html: str = DEFAULT_HTML
     budget: Annotated[float, msgspec.Meta(ge=1)] = 120.0
     steps: Annotated[int, msgspec.Meta(ge=1)] = 50
@@ -98,9 +92,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
         return None if self.html == NO_HTML else Path(self.root, self.html)
 
     @property
-    def output_path(self) -> Path | None:
-        """Where the report goes instead of standard output, or None."""
-        return None if self.output_file is None else Path(self.root, self.output_file)
+    def outputs(self) -> tuple[Output, ...]:
+        """Which reports go where. Raises ValueError with one line where that does not work out."""
+        return outputs(_listed(self.output_format), _listed(self.output_file))
+
+    @property
+    def output_paths(self) -> tuple[Path, ...]:
+        """The files that reports go to."""
+        return tuple(Path(self.root, each.path) for each in self.outputs if each.path is not None)
+
+
+def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
 
 
 NOT_IN_FILE = ("overrides", "root")
@@ -132,6 +135,10 @@ def override(settings: Settings, overrides: Selection, **options: Any) -> Settin
         raise ConfigError(f"--family: {made.family_problem}")
     if problem := nearest_problem(made.only_probes):
         raise ConfigError(f"--only-probe: {problem}")
+    try:
+        _ = made.outputs
+    except ValueError as why:
+        raise ConfigError(f"--output-format: {why}") from None
     return made
 
 
@@ -160,6 +167,10 @@ def _settings(table: dict[str, Any], file: str) -> Settings:
         raise ConfigError(f"{file}: {_readable(str(why))}") from None
     lists = {"select": settings.select, "ignore": settings.ignore, "extend-select": settings.extend_select}
     _check_selectors({f"tool.dnndoctor.{key}": each for key, each in lists.items()}, f"{file}: ")
+    try:
+        _ = settings.outputs
+    except ValueError as why:
+        raise ConfigError(f"{file}: tool.dnndoctor.output-format: {why}") from None
     if settings.family_problem:
         raise ConfigError(f"{file}: tool.dnndoctor.family: {settings.family_problem}")
     if problem := nearest_problem(settings.only_probes):
@@ -171,8 +182,7 @@ def _readable(message: str) -> str:
     what, _, where = message.partition(" - at ")
     key = re.sub(r"\[\d*\.*\]", "", where.strip("`").removeprefix("$"))
     if what.startswith("Invalid enum value"):
-        kind = FailOn if key == ".fail-on" else OutputFormat
-        what = f"{what}; one of {', '.join(kind)}".replace("Invalid enum value ", "unknown value ")
+        what = f"{what}; one of {', '.join(FailOn)}".replace("Invalid enum value ", "unknown value ")
     return f"tool.dnndoctor{key}: {what.replace('`', '').replace('Expected', 'expected', 1)}"
 
 

@@ -106,7 +106,10 @@ class Practice:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Everything that a report shows. ``findings`` come causes first, then by severity."""
+    """Everything that a report shows. ``findings`` come causes first, then by severity.
+
+    ``known``: those that a baseline holds; they are in no other list. ``baseline``: its file, as people know it.
+    """
 
     target: Target
     run: RunFacts
@@ -114,6 +117,8 @@ class Diagnosis:
     results: tuple[Result, ...]
     findings: tuple[Finding, ...]
     measurements: Measurements = field(compare=False, repr=False, default_factory=dict)
+    known: tuple[Finding, ...] = ()
+    baseline: str | None = None
 
     def count(self, severity: Severity) -> int:
         """How many findings have this severity."""

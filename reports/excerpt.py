@@ -29,16 +29,23 @@ class Excerpt:
 
 def excerpt(file: str, line: int, context: int = 0, *, column: int = 1, root: Path | None = None) -> Excerpt:
     """The line and ``context`` lines on either side, from ``file`` relative to ``root`` (the working directory)."""
-    source = _lines(file, root or Path())
-    if not 1 <= line <= len(source):
+    written = source_lines(file, root or Path())
+    if not 1 <= line <= len(written):
         return Excerpt()
-    numbers = range(max(1, line - context), min(len(source), line + context) + 1)
-    lines = tuple(Line(n, _shown(source[n - 1]), n == line) for n in numbers)
-    before = printable(source[line - 1][: max(column - 1, 0)].expandtabs(4))
+    numbers = range(max(1, line - context), min(len(written), line + context) + 1)
+    lines = tuple(Line(n, _shown(written[n - 1]), n == line) for n in numbers)
+    before = printable(written[line - 1][: max(column - 1, 0)].expandtabs(4))
     return Excerpt(lines, min(len(before), LONGEST_LINE) + 1)
 
 
-def _lines(file: str, root: Path) -> list[str]:
+def source(file: str, root: Path) -> str | None:
+    """The file's text, None where it cannot be read."""
+    lines = source_lines(file, root)
+    return "\n".join(lines) if lines else None
+
+
+def source_lines(file: str, root: Path) -> list[str]:
+    """The file's lines without their ends; none where it cannot be read."""
     path = root / file
     try:
         if not path.is_file():

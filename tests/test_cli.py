@@ -15,7 +15,7 @@ import pytest
 
 from dnndoctor import __version__
 from dnndoctor.cli import main
-from dnndoctor.config import OutputFormat, Settings
+from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose
 from dnndoctor.findings import Finding, Location, Severity
 from dnndoctor.registry import load_rules
@@ -180,7 +180,7 @@ def test_settings_of_the_project_hold_unless_the_command_line_says_otherwise(run
     )
     run("check", "train.py", "--steps", "8")
     [(_, _, settings)] = stand_in.asked
-    assert (settings.steps, settings.output_format, settings.keep_files) == (8, OutputFormat.JSON, True)
+    assert (settings.steps, settings.output_format, settings.keep_files) == (8, "json", True)
     assert (settings.exit_zero, settings.probes) == (True, False)
 
 
@@ -387,6 +387,29 @@ print("LOADED", [name for name in {absent!r} if name in sys.modules])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_several_reports_at_once(run: Run, stand_in: StandIn) -> None:
+    stand_in.gives = diagnosis(Severity.ERROR)
+    options = ("--output-format", "github", "--output-format", "sarif=x.sarif", "--output-format", "junit=x.xml")
+    code, out, _ = run("check", "train.py", *options)
+    assert (code, out.startswith("::error file=")) == (1, True)
+    assert json.loads(Path("x.sarif").read_text())["version"] == "2.1.0"
+    assert Path("x.xml").read_text().startswith("<?xml")
+
+
+def test_services_are_told_of_what_was_not_examined(run: Run, stand_in: StandIn) -> None:
+    stand_in.gives = diagnosis(outcome=Outcome.NOT, reason="it broke")
+    code, out, err = run("check", "train.py", "--output-format", "github", "--output-format", "full=x.txt")
+    assert (code, out.startswith("::error ")) == (2, True)
+    assert "not examined: it broke" in err
+    assert not Path("x.txt").exists()
+
+
+def test_a_report_that_cannot_be_written_is_told_before_any_work(run: Run, stand_in: StandIn) -> None:
+    code, _, err = run("check", "train.py", "--output-format", "sarif=no/x.sarif")
+    assert (code, stand_in.asked) == (2, [])
+    assert "there is no folder no" in err
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dnndoctor.config import ConfigError, FailOn, OutputFormat, Settings, load, override
+from dnndoctor.config import ConfigError, FailOn, Settings, load, override
 from dnndoctor.findings import Severity
 from dnndoctor.select import Selection
 
@@ -61,7 +61,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         ignore=("INI104",),
         extend_select=("SHU",),
         fail_on=FailOn.WARNING,
-        output_format=OutputFormat.CONCISE,
+        output_format="concise",
         output_file="out.txt",
         html="none",
         budget=60.0,
@@ -75,7 +75,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         root=str(tmp_path),
     )
     assert settings.html_path is None
-    assert settings.output_path == tmp_path / "out.txt"
+    assert settings.output_paths == (tmp_path / "out.txt",)
 
 
 def test_the_nearest_project_with_settings_counts(tmp_path: Path) -> None:
