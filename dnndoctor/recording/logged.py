@@ -116,7 +116,7 @@ def _finiteness(found: m.Course) -> m.Finiteness:
     assert loss is not None
     turn = found.lasting
     if turn is None or turn.kind != "non-finite":
-        return m.Finiteness(len(loss.value))
+        return _norm_finiteness(found, loss)
     before = loss.value[max(turn.at - 5, 0) : turn.at]
     grew = [each for each in found.turns if each.kind != "non-finite" and each.last >= turn.at - 3]
     first = m.NonFinite(
@@ -128,5 +128,24 @@ def _finiteness(found: m.Course) -> m.Finiteness:
         location=loss.place(turn.at),
         growing=bool(grew),
         loss_before=tuple(float(each) for each in before[np.isfinite(before)]),
+    )
+    return m.Finiteness(len(loss.value), first)
+
+
+def _norm_finiteness(found: m.Course, loss: m.Curve) -> m.Finiteness:
+    """By the gradient norm: some trainers log a mean of earlier losses, or 0, in place of a loss that is NaN."""
+    norm = found.curve("gradient norm")
+    turn = next((each for each in turns(norm) if each.kind == "non-finite"), None) if norm is not None else None
+    if norm is None or turn is None:
+        return m.Finiteness(len(loss.value))
+    at = loss.before(turn.step)
+    first = m.NonFinite(
+        step=int(turn.step),
+        phase="logged gradient",
+        operation="",
+        module="",
+        kind="nan" if np.isnan(norm.value[turn.at]) else "inf",
+        location=norm.place(turn.at),
+        loss_before=(float(loss.value[at]),) if at >= 0 else (),
     )
     return m.Finiteness(len(loss.value), first)
