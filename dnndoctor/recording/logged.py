@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -64,15 +65,15 @@ def snapshots(rows: Rows) -> m.Snapshots | Missing:
     return m.Snapshots(tuple(found), rows.run.get("unit") or "step")
 
 
-def measured(rows: Rows, every: Any) -> dict[type, Any]:
-    """What logs can tell, and for all else the reason why it is not known."""
+def measured(rows: Rows, every: Iterable[type], family: str | None = None) -> dict[type, Any]:
+    """What logs can tell, and for all else the reason why it is not known; ``family``: as the user names it."""
     taken: dict[type, Any] = dict.fromkeys(every, Missing(UNTOLD))
     taken[m.Snapshots] = snapshots(rows)
     found = course(rows)
     taken[m.Course] = found
     if isinstance(found, Missing):
         return taken
-    taken[m.Run] = m.Run(device="", accelerator=None, steps=len(rows["step"]), whole=True)
+    taken[m.Run] = m.Run("", None, len(rows["step"]), family=family or "supervised", whole=True)
     taken[m.History] = _history(found)
     if (norm := found.curve("gradient norm")) is not None:
         taken[m.Gradients] = m.Gradients((), norm.step.astype(np.int64), norm.value)
