@@ -136,7 +136,7 @@ def _diagnosis(
     if kept.count:
         notes = (*notes, f"{kept.count} silenced by comments in the source")
     run = RunFacts(
-        device=str(rows.run.get("device") or "cpu"),
+        device=str(rows.run.get("device") or ("unknown" if is_log(rows) else "cpu")),
         steps_observed=len(rows["step"]),
         wall_seconds=float(rows.run.get("wall_seconds") or 0.0),
         recording=_relative(recording, root),

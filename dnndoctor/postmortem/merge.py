@@ -11,7 +11,7 @@ import numpy as np
 
 from dnndoctor.postmortem.align import Aligned, aligned
 from dnndoctor.postmortem.log import Log, Reader, Series
-from dnndoctor.postmortem.names import Role, preferred, role
+from dnndoctor.postmortem.names import Role, parts, preferred, role
 
 MOST_OTHERS = 200
 MAIN = (Role.LOSS, Role.VALIDATION_LOSS, Role.RATE, Role.GRAD_NORM)
@@ -68,9 +68,9 @@ def _take(merged: Merged, one: Aligned) -> None:
             continue
         for name in _ordered(by_role.get(kind, []), names, kind):
             merged.series.append((kind, names[name], one.log.file))
-    told = {series.name for _, series, _ in merged.series}
+    told = {tuple(parts(series.name)) for _, series, _ in merged.series}
     room = MOST_OTHERS - len(merged.series)
-    others = [name for name in by_role.get(Role.OTHER, []) if name not in told]
+    others = [name for name in by_role.get(Role.OTHER, []) if tuple(parts(name)) not in told]
     merged.series += [(Role.OTHER, names[name], one.log.file) for name in others[: max(room, 0)]]
 
 

@@ -117,7 +117,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Snapshots: lambda: logged.snapshots(rows),
     }
     if logged.is_log(rows):
-        return logged.measured(rows, makers)
+        return logged.measured(rows, makers, family)
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in makers}
     taken = {kind: _made(make) for kind, make in makers.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -64,15 +65,15 @@ def snapshots(rows: Rows) -> m.Snapshots | Missing:
     return m.Snapshots(tuple(found), rows.run.get("unit") or "step")
 
 
-def measured(rows: Rows, every: Any) -> dict[type, Any]:
-    """What logs can tell, and for all else the reason why it is not known."""
+def measured(rows: Rows, every: Iterable[type], family: str | None = None) -> dict[type, Any]:
+    """What logs can tell, and for all else the reason why it is not known; ``family``: as the user names it."""
     taken: dict[type, Any] = dict.fromkeys(every, Missing(UNTOLD))
     taken[m.Snapshots] = snapshots(rows)
     found = course(rows)
     taken[m.Course] = found
     if isinstance(found, Missing):
         return taken
-    taken[m.Run] = m.Run(device="", accelerator=None, steps=len(rows["step"]), whole=True)
+    taken[m.Run] = m.Run("", None, len(rows["step"]), family=family or "supervised", whole=True)
     taken[m.History] = _history(found)
     if (norm := found.curve("gradient norm")) is not None:
         taken[m.Gradients] = m.Gradients((), norm.step.astype(np.int64), norm.value)
@@ -116,7 +117,7 @@ def _finiteness(found: m.Course) -> m.Finiteness:
     assert loss is not None
     turn = found.lasting
     if turn is None or turn.kind != "non-finite":
-        return m.Finiteness(len(loss.value))
+        return _norm_finiteness(found, loss)
     before = loss.value[max(turn.at - 5, 0) : turn.at]
     grew = [each for each in found.turns if each.kind != "non-finite" and each.last >= turn.at - 3]
     first = m.NonFinite(
@@ -128,5 +129,24 @@ def _finiteness(found: m.Course) -> m.Finiteness:
         location=loss.place(turn.at),
         growing=bool(grew),
         loss_before=tuple(float(each) for each in before[np.isfinite(before)]),
+    )
+    return m.Finiteness(len(loss.value), first)
+
+
+def _norm_finiteness(found: m.Course, loss: m.Curve) -> m.Finiteness:
+    """By the gradient norm: some trainers log a mean of earlier losses, or 0, in place of a loss that is NaN."""
+    norm = found.curve("gradient norm")
+    turn = next((each for each in turns(norm) if each.kind == "non-finite"), None) if norm is not None else None
+    if norm is None or turn is None:
+        return m.Finiteness(len(loss.value))
+    at = loss.before(turn.step)
+    first = m.NonFinite(
+        step=int(turn.step),
+        phase="logged gradient",
+        operation="",
+        module="",
+        kind="nan" if np.isnan(norm.value[turn.at]) else "inf",
+        location=norm.place(turn.at),
+        loss_before=(float(loss.value[at]),) if at >= 0 else (),
     )
     return m.Finiteness(len(loss.value), first)

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from dnndoctor.changes import Change, InsertBefore, Rewrite
-from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import LossInputs, Modes, Optimizers, Run, TrainingData
 from dnndoctor.rule import rule
 
@@ -38,6 +38,8 @@ def accelerator_idle(
         Raina, Madhavan and Ng 2009, Large-scale Deep Unsupervised Learning using Graphics Processors: up to 70x.
         fewest_parameters: 100000, this project's choice: a smaller network's step is mostly overhead on both.
     """
+    if not run.device:
+        raise NotExamined("on which device it ran is not known")
     if run.accelerator is None:
         raise NotApplicable("this machine has no accelerator")
     if run.device == "cpu" and run.parameters < fewest_parameters:

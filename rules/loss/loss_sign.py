@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dnndoctor.changes import RemoveArgument, Rewrite, Safety, Unwrap
-from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import LossInput, LossInputs, Optimizers, Run, Steps, TrainingLoop
 from dnndoctor.rule import rule
 
@@ -55,7 +55,9 @@ def loss_sign(
         below: 0.9, this project's choice: share of steps whose loss is negative.
         beyond: 0.01, this project's choice: how far targets may lie outside of 0 to 1.
     """
-    if inputs is None or not (inputs.all or inputs.likelihood):
+    if inputs is None:
+        raise NotExamined("what the loss is made of was not seen")
+    if not (inputs.all or inputs.likelihood):
         raise NotApplicable("no loss of a known sign")
     judged = [each for each in inputs.all if each.function in HAS_A_FLOOR and each.input_differentiable]
     if not judged and inputs.likelihood is None:

@@ -55,7 +55,7 @@ def non_finite(
     if first.loss_before:
         evidence.append(Evidence("last finite loss", first.loss_before[-1]))
     yield Finding(
-        _message(first),
+        _message(first, course),
         location=first.location,
         subject=first.module or None,
         evidence=tuple(evidence),
@@ -63,14 +63,23 @@ def non_finite(
     )
 
 
-def _message(first: NonFinite) -> str:
+def _at(first: NonFinite, course: Course | None) -> str:
+    turn = course.lasting if course is not None else None
+    if course is None or turn is None or turn.kind != "non-finite":
+        return f"step {first.step}"
+    return course.at(turn.step)
+
+
+def _message(first: NonFinite, course: Course | None) -> str:
     kind = "NaN" if first.kind == "nan" else "an infinite value"
+    if first.phase == "logged gradient":
+        return f"the logged gradient norm is {kind} from {_at(first, course)} on, whatever the log says of the loss"
     if first.phase == "loss":
         usual = (
             f"it was {first.loss_before[-1]:.3g} at the point before" if first.loss_before else "it never was finite"
         )
         grew = "after it had grown" if first.growing else f"all at once: {usual}"
-        return f"the logged loss is {kind} from step {first.step} on, {grew}"
+        return f"the logged loss is {kind} from {_at(first, course)} on, {grew}"
     if first.phase == "data":
         return f"{kind} came in with the batch of step {first.step}"
     where = f" in {first.module}" if first.module else ""
@@ -87,11 +96,11 @@ def _fix(first: NonFinite, course: Course | None) -> Fix:
         return Fix(
             "Drop or impute these samples", "No later step can repair them.", "keep = torch.isfinite(x).all(dim=1)"
         )
-    if first.phase == "loss" and not first.growing:
+    if first.phase in ("loss", "logged gradient") and not first.growing:
         kept = course.resume(first.step) if course is not None else None
         start = f"{kept.path} ({course.at(kept.step)})" if course and kept else "a checkpoint before it"
         return Fix(
-            f"look at the batch of step {first.step}, and go on from {start}",
+            f"look at the batch of {_at(first, course)}, and go on from {start}",
             "A sound loss that is NaN one step later comes from a bad sample, or from an operation outside of its "
             "domain (log of 0, division by 0). torch.autograd.set_detect_anomaly(True) names the operation.",
             "assert torch.isfinite(x).all()  # before the model is called",

@@ -100,3 +100,19 @@ def test_damaged_files_are_one_clear_line(tmp_path: Path, name: str, content: by
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="no such file"):
         search([tmp_path / "nowhere"])
+
+
+def test_a_recording_can_be_read_again(tmp_path: Path) -> None:
+    first = judged(tmp_path, spiked(tmp_path))
+    assert first.run.recording is not None
+    again = judged(tmp_path, tmp_path / first.run.recording)
+    assert [each.rule for each in again.findings] == [each.rule for each in first.findings]
+
+
+def test_a_loss_of_0_beside_a_gradient_that_is_nan(tmp_path: Path) -> None:
+    rows = [
+        {"loss": 0.0 if n > 60 else 1 / (n + 1), "grad_norm": "nan" if n > 60 else 1.0, "step": n} for n in range(90)
+    ]
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    [found] = [each for each in judged(tmp_path, tmp_path / "log.jsonl").findings if each.rule == "NUM101"]
+    assert found.message.startswith("the logged gradient norm is NaN from step 61 on")

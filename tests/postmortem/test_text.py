@@ -95,3 +95,9 @@ def test_the_exception_at_its_end(tmp_path: Path) -> None:
 def test_a_text_without_a_loss_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="tell a loss"):
         read(written(tmp_path, "numpy==1.26", "loss is great"))
+
+
+def test_a_full_bar_per_epoch_leaves_the_epoch_as_it_is(tmp_path: Path) -> None:
+    lines = [f"Epoch {e}/3\n100/100 [====] - 2s - loss: {1 / e:.3f} - val_loss: 0.5" for e in (1, 2, 3)]
+    loss, _ = aligned(read(written(tmp_path, *lines))).series
+    assert list(loss.step) == [1, 2, 3]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dnndoctor.postmortem.log import Reader
-from dnndoctor.postmortem.readers import mlflow_store, tables, tensorboard, text, wandb_offline
+from dnndoctor.postmortem.readers import mlflow_store, recordings, tables, tensorboard, text, wandb_offline
 
 READERS: tuple[Reader, ...] = (
+    *recordings.READERS,
     *mlflow_store.READERS,
     *tensorboard.READERS,
     *wandb_offline.READERS,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from dnndoctor.postmortem.log import Log, Points, Reader, Unreadable
 from dnndoctor.postmortem.names import EPOCH, HELD_OUT, STEP, TRAINING, Role, parts, role
@@ -69,6 +71,7 @@ class Place:
 def read(file: Path) -> Log:
     """Every named figure of the lines that tell a loss, and the exception that ended the run."""
     points, place, facts = Points(), Place(), dict[str, str | int]()
+    full, partial = set[int](), False
     for at, line in _lines(file):
         if failure := _FAILURE.match(line.strip()):
             facts |= {"exception": failure[1], "exception_message": failure[2][:300], "exception_line": at}
@@ -80,12 +83,17 @@ def read(file: Path) -> Log:
         place = place.moved(line)
         if not _WORTH.search(line):
             continue
+        if place.done is not None:
+            partial = partial or place.done[0] < place.done[1]
+            full.add(at)
         step = place.step if place.step is not None else _whole_run(place)
         for name, value in figures(line):
             points.add(name, value, step=step, epoch=_epoch(place), time=time, line=at)
         if points.count > MOST_POINTS:
             break
     series = tuple(each for each in points.series()[:MOST_NAMES] if len(each.value) > 1)
+    if full and not partial:  # one line per epoch, with its bar full: the epoch is what it says
+        series = tuple(replace(each, epoch=each.epoch - np.isin(each.line, list(full))) for each in series)
     if not any(role(each.name) in (Role.LOSS, Role.VALIDATION_LOSS) for each in series):
         raise Unreadable(f"{file}: no lines of it tell a loss")
     return Log(file, series, facts)
