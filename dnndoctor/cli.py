@@ -50,6 +50,10 @@ Before = Annotated[str, typer.Argument(help="The earlier recording (*.dnnrec).",
 After = Annotated[str, typer.Argument(help="The later one.", show_default=False)]
 ComparedFormat = Annotated[ComparisonFormat, typer.Option("--output-format", help="What standard output gets.")]
 ComparedFile = Annotated[str | None, typer.Option("--output-file", help="Write there instead.", metavar="PATH")]
+Baseline = Annotated[
+    str | None, typer.Option("--baseline", help="Findings in this file are known and pass.", metavar="FILE")
+]
+WriteBaseline = Annotated[bool, typer.Option("--write-baseline", help="Make that file: all that is found is known.")]
 ComparedHtml = Annotated[str | None, typer.Option("--html", help="Where a page of it goes.", metavar="PATH")]
 OfComparison = Annotated[bool, typer.Option("--comparison", help="Of what compare writes.")]
 Logs = Annotated[list[str], typer.Argument(help="Files or folders of one run.", show_default=False, metavar="PATH...")]
@@ -130,6 +134,8 @@ def check(
     output_format: Format = None,
     output_file: File = None,
     html: Html = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = False,
     select: Select = None,
     ignore: Ignore = None,
     extend_select: Extend = None,
@@ -163,6 +169,7 @@ def check(
         output_format=tuple(output_format) if output_format else None,
         output_file=tuple(output_file) if output_file else None,
         html=html,
+        baseline=baseline,
         fail_on=fail_on,
         exit_zero=exit_zero,
         budget=budget,
@@ -179,6 +186,7 @@ def check(
     if unsafe_fixes and not fix:
         raise BadInput("--unsafe-fixes goes with --fix")
     program = locate(target, as_module=module)
+    _check_baseline(settings, write_baseline)
     _check_outputs(settings)
     check_workspace(Path(settings.root))
     given = _given(model=model, train=train, val=val, loss=loss, optimizer=optimizer, inputs=tuple(inputs or ()))
@@ -189,6 +197,7 @@ def check(
 
     with shown(quiet=quiet) as on_progress:
         diagnosis = examine(program, args or (), settings, on_progress=on_progress, given=given)
+    diagnosis = _known(diagnosis, settings, write_baseline, quiet)
     if fix:
         _fix(diagnosis, settings, unsafe_fixes, quiet)
     raise typer.Exit(_patch(diagnosis, settings, quiet) if diff else _deliver(diagnosis, settings, quiet))
@@ -200,6 +209,8 @@ def report(
     output_format: Format = None,
     output_file: File = None,
     html: Html = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = False,
     select: Select = None,
     ignore: Ignore = None,
     extend_select: Extend = None,
@@ -214,10 +225,12 @@ def report(
         output_format=tuple(output_format) if output_format else None,
         output_file=tuple(output_file) if output_file else None,
         html=html or NO_HTML,
+        baseline=baseline,
         fail_on=fail_on,
         exit_zero=exit_zero,
     )
     check_recording(Path(recording))
+    _check_baseline(settings, write_baseline)
     _check_outputs(settings)
     from dnndoctor.examination import rediagnose
 
@@ -225,6 +238,7 @@ def report(
         diagnosis = rediagnose(Path(recording), settings)
     except ValueError as why:
         raise BadInput(str(why)) from None
+    diagnosis = _known(diagnosis, settings, write_baseline, quiet)
     raise typer.Exit(_patch(diagnosis, settings, quiet) if diff else _deliver(diagnosis, settings, quiet))
 
 
@@ -272,6 +286,8 @@ def postmortem(
     output_format: Format = None,
     output_file: File = None,
     html: Html = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = False,
     select: Select = None,
     ignore: Ignore = None,
     extend_select: Extend = None,
@@ -286,10 +302,12 @@ def postmortem(
         output_format=tuple(output_format) if output_format else None,
         output_file=tuple(output_file) if output_file else None,
         html=html,
+        baseline=baseline,
         fail_on=fail_on,
         exit_zero=exit_zero,
         family=family,
     )
+    _check_baseline(settings, write_baseline)
     _check_outputs(settings)
     check_workspace(Path(settings.root))
     from dnndoctor.examination import examine_logs
@@ -298,7 +316,7 @@ def postmortem(
         diagnosis = examine_logs([Path(each) for each in paths], settings)
     except ValueError as why:
         raise BadInput(str(why)) from None
-    raise typer.Exit(_deliver(diagnosis, settings, quiet))
+    raise typer.Exit(_deliver(_known(diagnosis, settings, write_baseline, quiet), settings, quiet))
 
 
 @app.command()
@@ -387,6 +405,31 @@ def _overrides(select: list[str] | None, ignore: list[str] | None, extend_select
 
 def _split(values: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def _check_baseline(settings: Settings, write_it: bool) -> None:
+    path = settings.baseline_path
+    if path is None:
+        if write_it:
+            raise BadInput("--write-baseline needs a file: --baseline FILE")
+        return
+    check_writable(path)
+    if not write_it and not path.exists():
+        raise BadInput(f"{path}: no such file; --write-baseline makes it")
+
+
+def _known(diagnosis: Diagnosis, settings: Settings, write_it: bool, quiet: bool) -> Diagnosis:
+    """The diagnosis without what the baseline knows; nothing is concluded from one that was not examined."""
+    from dnndoctor.diagnosis import Outcome
+
+    if settings.baseline_path is None or diagnosis.target.outcome is Outcome.NOT:
+        return diagnosis
+    from dnndoctor.baseline import applied, written
+
+    made, said = (written if write_it else applied)(diagnosis, settings.baseline_path, Path(settings.root))
+    if said and not quiet:
+        _say(said)
+    return made
 
 
 def _check_outputs(settings: Settings) -> None:

@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     output_format: str | tuple[str, ...] = ()
     output_file: str | tuple[str, ...] = ()
     html: str = DEFAULT_HTML
+    baseline: str | None = None
     budget: Annotated[float, msgspec.Meta(ge=1)] = 120.0
     steps: Annotated[int, msgspec.Meta(ge=1)] = 50
     seed: int | None = None
@@ -90,6 +91,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     def html_path(self) -> Path | None:
         """Where the HTML report goes, or None."""
         return None if self.html == NO_HTML else Path(self.root, self.html)
+
+    @property
+    def baseline_path(self) -> Path | None:
+        """The file of known findings, or None."""
+        return None if self.baseline is None else Path(self.root, self.baseline)
 
     @property
     def outputs(self) -> tuple[Output, ...]:

@@ -480,3 +480,15 @@ def test_a_comparison_needs_two_recordings(run: Run) -> None:
     assert run("compare", "a.dnnrec", "b.dnnrec") == (2, "", "dnndoctor: b.dnnrec: no such file; nearest: a.dnnrec\n")
     code, _, err = run("compare", "a.dnnrec")
     assert (code, err) == (2, "dnndoctor: Missing argument 'after'.\n")
+
+
+def test_known_findings_pass(run: Run, stand_in: StandIn) -> None:
+    stand_in.gives = diagnosis(Severity.ERROR)
+    assert run("check", "train.py", "--baseline", "known.json")[0] == 2, "there is no such file yet"
+    assert stand_in.asked == []
+    assert run("check", "train.py", "--write-baseline")[0] == 2, "which file?"
+    assert run("check", "train.py", "--baseline", "known.json", "--write-baseline")[0] == 0
+    code, out, _ = run("check", "train.py", "--baseline", "known.json", "--output-format", "json")
+    assert (code, json.loads(out)["findings"]) == (0, [])
+    stand_in.gives = diagnosis(Severity.ERROR, Severity.ERROR)
+    assert run("check", "train.py", "--baseline", "known.json")[0] == 1

@@ -106,7 +106,7 @@ def test_the_action_uses_its_inputs_and_no_others() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     named = {f"--{each.lower().replace('_', '-')}" for each in module.OPTIONS}
-    assert named <= options_of("check") | {"--baseline"}
+    assert named <= options_of("check")
 
 
 def test_the_hook_runs_a_command_that_there_is() -> None:
