@@ -80,7 +80,8 @@ def _verdict(diagnosis: Diagnosis) -> str:
     unseen = sum(each.verdict is Verdict.NOT_EXAMINED for each in judged)
     if not judged or unseen == len(judged):
         return "No practice could be examined"
-    return f"No faults found, {plural(unseen, 'practice')} not examined" if unseen else "No faults found"
+    sound = f"No new faults found, {len(diagnosis.known):,} known" if diagnosis.known else "No faults found"
+    return f"{sound}, {plural(unseen, 'practice')} not examined" if unseen else sound
 
 
 def first_step(diagnosis: Diagnosis) -> str | None:

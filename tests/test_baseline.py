@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dnndoctor.baseline import applied, written
+from dnndoctor.reports.words import headline
 from dnndoctor.rule import State
 from dnndoctor.workspace import BadInput
 from tests.diagnoses import found, ran
@@ -37,6 +38,7 @@ def test_what_is_known_passes(file: Path) -> None:
     assert rows(file) == ["INI102", "LRN101"]
     assert {each.state for each in again.results if each.rule.code != "ACT101"} == {State.NOT_APPLICABLE}
     assert f"2 known findings left out: {file}" in again.run.notes
+    assert headline(again).startswith("No new faults found, 2 known")
 
 
 def test_moved_lines_and_other_figures_are_the_same_finding(file: Path) -> None:
