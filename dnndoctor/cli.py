@@ -55,6 +55,7 @@ Baseline = Annotated[
 ]
 WriteBaseline = Annotated[bool, typer.Option("--write-baseline", help="Make that file: all that is found is known.")]
 ComparedHtml = Annotated[str | None, typer.Option("--html", help="Where a page of it goes.", metavar="PATH")]
+OfSettings = Annotated[bool, typer.Option("--settings", help="Of [tool.dnndoctor].")]
 OfComparison = Annotated[bool, typer.Option("--comparison", help="Of what compare writes.")]
 Logs = Annotated[list[str], typer.Argument(help="Files or folders of one run.", show_default=False, metavar="PATH...")]
 _LOGS = (
@@ -78,6 +79,7 @@ Format = Annotated[list[str] | None, typer.Option("--output-format", help=_FORMA
 File = Annotated[list[str] | None, typer.Option("--output-file", help="Write there instead.", metavar="PATH")]
 Html = Annotated[str | None, typer.Option(help="Where the HTML report goes; none: nowhere.", metavar="PATH|none")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks on standard error.")]
+ShowSettings = Annotated[bool, typer.Option("--show-settings", help="Print the settings that hold here.")]
 Version = Annotated[bool, typer.Option("--version", help="Say the version.")]
 
 _BUDGET = "Seconds that the examination may take.  [default: 120]"
@@ -116,8 +118,13 @@ Input = Annotated[list[str] | None, typer.Option("--input", help=_INPUT, metavar
 
 
 @app.callback(invoke_without_command=True)
-def front(context: typer.Context, version: Version = False) -> None:
+def front(context: typer.Context, version: Version = False, show_settings: ShowSettings = False) -> None:
     """Finds what is wrong with a PyTorch training run and says how to mend it."""
+    if show_settings:
+        from dnndoctor.config import load, shown
+
+        typer.echo(shown(load(Path())))
+        raise typer.Exit(FINE)
     if version:
         typer.echo(f"dnndoctor {__version__}")
         raise typer.Exit(FINE)
@@ -354,11 +361,13 @@ def rule(rule: RuleName) -> None:
 
 
 @app.command()
-def schema(comparison: OfComparison = False) -> None:
+def schema(comparison: OfComparison = False, settings: OfSettings = False) -> None:
     """Print the JSON Schema of --output-format json."""
     import json
 
-    if comparison:
+    if settings:
+        from dnndoctor.config import schema as made
+    elif comparison:
         from dnndoctor.reports.comparison.json import schema as made
     else:
         from dnndoctor.reports.json import schema as made

@@ -76,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid
     keep_files: bool = False
     family: str | None = None
     exit_zero: bool = False
+    per_file_ignores: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    per_module_ignores: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    severities: dict[str, Severity] = msgspec.field(default_factory=dict)
     thresholds: dict[str, dict[str, Any]] = msgspec.field(name="rules", default_factory=dict)
     overrides: Selection = Selection()
     root: str = "."
@@ -148,6 +151,22 @@ def override(settings: Settings, overrides: Selection, **options: Any) -> Settin
     return made
 
 
+def shown(settings: Settings) -> str:
+    """The settings that hold, as indented JSON."""
+    values = {key: each for key, each in msgspec.to_builtins(settings).items() if key not in NOT_IN_FILE}
+    return msgspec.json.format(msgspec.json.encode(values), indent=2).decode()
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of ``[tool.dnndoctor]``."""
+    made = msgspec.json.schema(Settings)
+    definition = made["$defs"]["Settings"]
+    for key in NOT_IN_FILE:
+        definition["properties"].pop(key, None)
+    made["$defs"].pop("Selection", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "tool.dnndoctor", **made}
+
+
 def _table(file: Path) -> dict[str, Any] | None:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -172,6 +191,9 @@ def _settings(table: dict[str, Any], file: str) -> Settings:
     except msgspec.ValidationError as why:
         raise ConfigError(f"{file}: {_readable(str(why))}") from None
     lists = {"select": settings.select, "ignore": settings.ignore, "extend-select": settings.extend_select}
+    lists |= {f'per-file-ignores."{each}"': selectors for each, selectors in settings.per_file_ignores.items()}
+    lists |= {f'per-module-ignores."{each}"': selectors for each, selectors in settings.per_module_ignores.items()}
+    lists["severities"] = tuple(settings.severities)
     _check_selectors({f"tool.dnndoctor.{key}": each for key, each in lists.items()}, f"{file}: ")
     try:
         _ = settings.outputs
@@ -188,7 +210,8 @@ def _readable(message: str) -> str:
     what, _, where = message.partition(" - at ")
     key = re.sub(r"\[\d*\.*\]", "", where.strip("`").removeprefix("$"))
     if what.startswith("Invalid enum value"):
-        what = f"{what}; one of {', '.join(FailOn)}".replace("Invalid enum value ", "unknown value ")
+        kind = FailOn if key == ".fail-on" else Severity
+        what = f"{what}; one of {', '.join(kind)}".replace("Invalid enum value ", "unknown value ")
     return f"tool.dnndoctor{key}: {what.replace('`', '').replace('Expected', 'expected', 1)}"
 
 

@@ -17,6 +17,7 @@ from dnndoctor.fixes.plan import with_diffs
 from dnndoctor.measurements import Course, TrainingLoop
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.placeholders import with_own_names
+from dnndoctor.policy import under_policy
 from dnndoctor.recording.assemble import assemble
 from dnndoctor.recording.logged import is_log
 from dnndoctor.recording.reader import Rows, read
@@ -132,6 +133,9 @@ def _diagnosis(
     results = with_own_names(results, loop)
     target = replace(target, path=_shown(target.path, root), kind=rows.run.get("kind") or target.kind)
     notes = (*notes, *(rows.run.get("notes") or ()))
+    results, left_out = under_policy(results, settings)
+    if left_out:
+        notes = (*notes, f"{left_out} left out by the settings for their file or module")
     kept = suppress_results(results, lambda file: None if is_log(rows) else _source(root / file), target=target.path)
     if kept.count:
         notes = (*notes, f"{kept.count} silenced by comments in the source")

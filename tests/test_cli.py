@@ -332,6 +332,7 @@ def test_a_manual_page(run: Run, name: str) -> None:
 
 def test_schema_is_json(run: Run) -> None:
     assert json.loads(run("schema")[1])["$schema"].startswith("https://json-schema.org/")
+    assert "overrides" not in json.loads(run("schema", "--settings")[1])["$defs"]["Settings"]["properties"]
     assert json.loads(run("schema", "--comparison")[1])["title"] == "dnndoctor comparison, version 1"
 
 
@@ -492,3 +493,14 @@ def test_known_findings_pass(run: Run, stand_in: StandIn) -> None:
     assert (code, json.loads(out)["findings"]) == (0, [])
     stand_in.gives = diagnosis(Severity.ERROR, Severity.ERROR)
     assert run("check", "train.py", "--baseline", "known.json")[0] == 1
+
+
+def test_the_settings_that_hold_are_shown_and_satisfy_their_schema(run: Run) -> None:
+    jsonschema: Any = pytest.importorskip("jsonschema")
+    Path("pyproject.toml").write_text('[tool.dnndoctor]\nbudget = 30\n[tool.dnndoctor.severities]\nLRN101 = "error"\n')
+    shown = json.loads(run("--show-settings")[1])
+    assert (shown["budget"], shown["severities"], shown["steps"]) == (30, {"LRN101": "error"}, 50)
+    schema = json.loads(run("schema", "--settings")[1])
+    jsonschema.validate(shown, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"budgt": 3}, schema)
