@@ -169,15 +169,18 @@ def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
     about, a fact before a condition, and what explains more before what explains less.
     """
     own = {f.rule: _rank(f) for f in sorted(findings, key=_rank, reverse=True)}
-    explained = Counter(_root(each, findings) for each in findings)
+    causes = {each.rule: each.caused_by for each in findings}
+    explained = Counter(_root(each, causes) for each in findings)
     gravest = dict(own)
     for each in findings:
-        root = _root(each, findings)
+        root = _root(each, causes)
         gravest[root] = min(gravest.get(root, _rank(each)), _rank(each))
 
+    practice_of = {each.rule: each.practice for each in reversed(findings)}
+
     def weight(finding: Finding) -> tuple[int | str, ...]:
-        root = _root(finding, findings)
-        order = practices_order(next(f.practice for f in findings if f.rule == root))
+        root = _root(finding, causes)
+        order = practices_order(practice_of[root])
         first = (gravest[root], root in OUTCOMES, own[root], layer(root), -explained[root], order, root)
         return (*first, finding.rule != root, _rank(finding), finding.rule)
 
@@ -188,8 +191,7 @@ def _rank(finding: Finding) -> int:
     return (finding.severity or Severity.INFO).rank
 
 
-def _root(finding: Finding, findings: list[Finding]) -> str:
-    causes = {each.rule: each.caused_by for each in findings}
+def _root(finding: Finding, causes: Mapping[str, str | None]) -> str:
     here, seen = finding.rule, {finding.rule}
     while (cause := causes.get(here)) is not None and cause in causes and cause not in seen:
         here = cause

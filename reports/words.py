@@ -32,15 +32,19 @@ def tree(diagnosis: Diagnosis) -> tuple[Node, ...]:
     A cause that is not there itself (ignored, or in a circle) leaves its consequence standing on its own.
     """
     findings = diagnosis.findings
+    by_rule: dict[str | None, list[int]] = {}
+    for index, finding in enumerate(findings):
+        by_rule.setdefault(finding.rule, []).append(index)
     children: dict[int, list[int]] = {}
     roots = []
     for index, finding in enumerate(findings):
-        causes = [i for i, each in enumerate(findings) if each.rule == finding.caused_by and i != index]
+        # Only the first two matter: thousands of findings may share a rule.
+        causes = [i for i in by_rule.get(finding.caused_by, ())[:2] if i != index]
         children.setdefault(causes[0], []).append(index) if causes else roots.append(index)
     placed: set[int] = set()
     nodes = [_node(findings, children, index, placed) for index in roots]
-    while stranded := [index for index in range(len(findings)) if index not in placed]:  # hanging in a circle
-        nodes.append(_node(findings, children, stranded[0], placed))
+    # What hangs in a circle; each that is placed places those below it.
+    nodes += [_node(findings, children, index, placed) for index in range(len(findings)) if index not in placed]
     return tuple(sorted(nodes, key=lambda node: min(severity(each).rank for each in node.walk())))
 
 

@@ -9,7 +9,8 @@ from dnndoctor.reports.comparison import caution, facts, graver_first, headline,
 from dnndoctor.reports.comparison.curves import curves
 from dnndoctor.reports.comparison.terminal import LABELS, shown
 from dnndoctor.reports.html import rendered
-from dnndoctor.reports.html.cards import Card, cards
+from dnndoctor.reports.html.cards import Group as Found
+from dnndoctor.reports.html.cards import cards
 from dnndoctor.reports.html.figures.figure import Figure
 from dnndoctor.reports.words import place, printable, sentence, severity
 
@@ -46,7 +47,7 @@ class Page:
     verdict: str
     sides: tuple[tuple[str, str, str], ...]
     cautions: tuple[str, ...]
-    came: tuple[Card, ...]
+    came: Found
     came_count: int
     earlier: tuple[tuple[str, str], ...]
     groups: tuple[Group, ...]

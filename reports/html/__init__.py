@@ -1,4 +1,4 @@
-"""The diagnosis as one self-contained page: opens offline, whole without JavaScript, asks the network for nothing."""
+"""The diagnosis as one self-contained page: complete offline and without JavaScript, asks the network for nothing."""
 
 from base64 import b64encode
 from functools import cache
@@ -21,9 +21,12 @@ def render(diagnosis: Diagnosis, root: Path | None = None, folder: Path | None =
 def rendered(template: str, **values: Any) -> str:
     """A page from its template, with the style sheet and the script in it."""
     style, script = _texts("report.css", "figures.css"), _texts("page.js")
-    # The policy names style sheet and script by their hashes, so that nothing from the user's files could ever act.
-    hashes = {"digest": _digest(style), "script_digest": _digest(script)}
-    return _environment().get_template(template).render(values, style=style, script=script, **hashes)
+    # The policy names both by their hashes, so that nothing from the user's files could ever act.
+    return (
+        _environment()
+        .get_template(template)
+        .render(values, style=style, digest=_digest(style), script=script, script_digest=_digest(script))
+    )
 
 
 def _digest(text: str) -> str:

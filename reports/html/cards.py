@@ -4,25 +4,68 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from dnndoctor.diagnosis import Diagnosis
 from dnndoctor.findings import Evidence, Finding, Fix
 from dnndoctor.reports.excerpt import Excerpt, excerpt
 from dnndoctor.reports.html.figures.figure import Figure
+from dnndoctor.reports.html.prose import prose
 from dnndoctor.reports.manual import sections
 from dnndoctor.reports.words import Node, place, printable, sentence, severity, tree, with_unit
 
-LONGEST = 160  # characters of a message in a list
 CONTEXT = 2  # lines on either side of the one at fault
+ALIKE = 3  # findings of one rule under one cause that are shown in full: the next says little that is new
+IN_FULL = 60  # cards on a page: more of them, and nobody reads it to the end
+LISTED = 2_000  # further findings by place and message: a page has to open and to scroll
 PROVEN = {True: "Tried: it helps.", False: "Tried: no gain was measured.", None: None}
+# What the page says of its own (why, how to silence it) is not repeated from the manual.
+MANUAL = ("What it measures", "How to fix it", "When to ignore it", "References")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A finding in one line."""
+
+    id: str
+    grade: str
+    place: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Further findings of a rule, folded; ``left_out`` of them are counted only."""
+
+    rule: str
+    name: str
+    rows: tuple[Row, ...]
+    left_out: int
+    grades: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return len(self.rows) + self.left_out
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings that have one cause, or none."""
+
+    cards: "tuple[Card, ...]" = ()
+    more: tuple[More, ...] = ()
+
+    def walk(self) -> "Iterator[Card]":
+        """All cards, each before those below it."""
+        for each in self.cards:
+            yield each
+            yield from each.below.walk()
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One finding. ``see``: a figure that stands elsewhere on the page. ``code``: lines with their kind.
-
-    ``silence``: the comment that keeps the rule quiet on this line. ``manual``: headings and paragraphs of the rule's
-    page, at its first finding. ``diff``: ``code`` is a patch of the source.
-    """
+    """One finding. ``see``: a figure that stands elsewhere on the page. ``code``: lines with their kind."""
 
     id: str
     rule: str
@@ -34,75 +77,26 @@ class Card:
     subject: str | None
     source: Excerpt
     measured: tuple[tuple[str, str, str], ...]
-    why: str
-    silence: str
-    manual: tuple[tuple[str, str], ...]
+    why: Markup
+    manual: tuple[tuple[str, Markup], ...]
+    silence: tuple[tuple[str, str], ...]
     summary: str | None
-    explanation: str
+    explanation: Markup
     code: tuple[tuple[str, str], ...]
-    diff: bool
     proven: str | None
     figure: Figure | None
     see: Figure | None
-    consequences: "tuple[Card, ...]"
+    below: Group
 
-    def walk(self) -> "Iterator[Card]":
-        """This card and all below it."""
-        yield self
-        for each in self.consequences:
-            yield from each.walk()
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Findings of one rule that have no card of their own: place and message of each, and how many are not listed."""
-
-    rule: str
-    name: str
-    grade: str
-    rows: tuple[tuple[str, str], ...]
-    unlisted: int
+    @property
+    def expects(self) -> bool:
+        """Whether any figure has one that it should have been."""
+        return any(expected for _, _, expected in self.measured)
 
 
-MOST_CARDS = 60  # a page of more is not read, and takes the browser seconds
-MOST_ROWS = 2000  # of all that have no card: a page stays below 1.5 MB
-
-
-def cards(diagnosis: Diagnosis, drawn: tuple[Figure, ...], root: Path | None) -> tuple[Card, ...]:
-    """The findings that no other explains, with the others beneath them; the first ``MOST_CARDS`` of them all."""
-    desk = _Desk(diagnosis, drawn, root)
-    return tuple(desk.card(node) for node in _cut(tree(diagnosis), [MOST_CARDS]))
-
-
-def rest(diagnosis: Diagnosis) -> tuple[Rest, ...]:
-    """By rule, the findings that got no card."""
-    shown = {id(each) for node in _cut(tree(diagnosis), [MOST_CARDS]) for each in node.walk()}
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
-    for each in diagnosis.findings:
-        if id(each) not in shown:
-            groups.setdefault((each.rule, each.name, severity(each).value), []).append(each)
-    share = max(MOST_ROWS // max(len(groups), 1), 1)
-    return tuple(
-        Rest(*key, tuple((place(f), shortened(f.message, LONGEST)) for f in found[:share]), len(found[share:]))
-        for key, found in groups.items()
-    )
-
-
-def _cut(nodes: Iterable[Node], left: list[int]) -> tuple[Node, ...]:
-    """The nodes in reading order until none is left."""
-    kept = []
-    for node in nodes:
-        if left[0] <= 0:
-            break
-        left[0] -= 1
-        kept.append(Node(node.finding, _cut(node.consequences, left)))
-    return tuple(kept)
-
-
-def shortened(text: str, longest: int) -> str:
-    """The text as a sentence, cut at a word where it is longer."""
-    text = sentence(text)
-    return text if len(text) <= longest else text[:longest].rpartition(" ")[0] + " ..."
+def cards(diagnosis: Diagnosis, drawn: tuple[Figure, ...], root: Path | None) -> Group:
+    """The findings that no other explains, with the others beneath them."""
+    return _Desk(diagnosis, drawn, root).group(tree(diagnosis))
 
 
 class _Desk:
@@ -113,16 +107,40 @@ class _Desk:
         self._rules = {each.rule.code: each.rule for each in diagnosis.results}
         self._dealt: set[str] = set()
         self._numbers: dict[str, int] = {}
+        self._shown = self._listed = 0
 
-    def card(self, node: Node) -> Card:
+    def group(self, nodes: Iterable[Node]) -> Group:
+        """The first few findings of each rule in full, the others in a line each."""
+        full: list[Card] = []
+        rest: dict[str, list[Finding]] = {}
+        alike: dict[str, int] = {}
+        for node in nodes:
+            code = node.finding.rule
+            alike[code] = alike.get(code, 0) + 1
+            if alike[code] <= ALIKE and self._shown < IN_FULL:
+                full.append(self._card(node))
+                continue
+            for each in node.walk():
+                rest.setdefault(each.rule, []).append(each)
+        return Group(tuple(full), tuple(self._more(each) for each in rest.values()))
+
+    def _more(self, findings: list[Finding]) -> More:
+        taken = findings[: max(0, LISTED - self._listed)]
+        self._listed += len(taken)
+        rows = tuple(
+            Row(self._anchor(each), severity(each).value, place(each), sentence(each.message)) for each in taken
+        )
+        grades = tuple(sorted({severity(each).value for each in findings}))
+        return More(findings[0].rule, findings[0].name, rows, len(findings) - len(taken), grades)
+
+    def _card(self, node: Node) -> Card:
         finding, at, fix = node.finding, node.finding.location, node.finding.fix or Fix("")
-        rule = self._rules.get(finding.rule)
-        repeated = finding.rule in self._numbers  # the manual's words stand at the rule's first finding
-        manual = sections(rule.doc if rule and not repeated else "")
+        self._shown += 1
         figure = self._figure(finding)
         mine = figure is not None and figure.id not in self._dealt
         if figure and mine:
             self._dealt.add(figure.id)
+        manual = self._manual(finding.rule)
         return Card(
             id=self._anchor(finding),
             rule=finding.rule,
@@ -134,18 +152,22 @@ class _Desk:
             subject=printable(finding.subject) if finding.subject else None,
             source=excerpt(at.file, at.line, CONTEXT, column=at.column, root=self._root) if at else Excerpt(),
             measured=tuple(_row(each) for each in finding.evidence),
-            why=manual.get("Why it matters", ""),
-            silence=f"# dnndoctor: ignore[{finding.rule}]",
-            manual=tuple((name, text) for name, text in manual.items() if name and name != "Why it matters"),
+            why=prose(manual.get("Why it matters", "")),
+            manual=tuple((each, prose(manual[each])) for each in MANUAL if manual.get(each)),
+            silence=_silence(finding),
             summary=sentence(fix.summary) or None,
-            explanation=printable(fix.explanation),
+            explanation=prose(fix.explanation),
             code=tuple(_code(fix)),
-            diff=fix.diff is not None,
             proven=PROVEN[fix.verified],
             figure=figure if mine else None,
             see=None if mine else figure,
-            consequences=tuple(self.card(each) for each in node.consequences),
+            below=self.group(node.consequences),
         )
+
+    def _manual(self, code: str) -> dict[str, str]:
+        """The manual's words, at the rule's first finding only."""
+        rule = self._rules.get(code)
+        return dict(sections(rule.doc)) if rule and code not in self._numbers else {}
 
     def _figure(self, finding: Finding) -> Figure | None:
         rule = self._rules.get(finding.rule)
@@ -161,6 +183,13 @@ class _Desk:
 def _row(one: Evidence) -> tuple[str, str, str]:
     expected = "" if one.expected is None else with_unit(one.expected, one.unit)
     return printable(one.name), with_unit(one.value, one.unit), expected
+
+
+def _silence(finding: Finding) -> tuple[tuple[str, str], ...]:
+    """Where it can be silenced, and the words that do so."""
+    line = (("on the line", f"# dnndoctor: ignore[{finding.rule}]"),) if finding.location else ()
+    once = ("in one examination", f"--ignore {finding.rule}")
+    return (*line, once, ("in pyproject.toml", f'[tool.dnndoctor]\nignore = ["{finding.rule}"]'))
 
 
 def _code(fix: Fix) -> Iterator[tuple[str, str]]:
