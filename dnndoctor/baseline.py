@@ -20,7 +20,7 @@ def written(diagnosis: Diagnosis, path: Path, root: Path) -> tuple[Diagnosis, st
     """All findings become known ones, in a file made anew; and a line that says so."""
     known = {mark: _entry(each) for mark, each in _marked(diagnosis, root)}
     _save(known, path)
-    return _without(diagnosis, set(known), path, root), f"{path}: {len(known)} findings are known from now on"
+    return _without(diagnosis, set(known), path, root), f"{path}: known from now on: {_count(len(known))}"
 
 
 def applied(diagnosis: Diagnosis, path: Path, root: Path) -> tuple[Diagnosis, str | None]:
@@ -54,10 +54,14 @@ def _without(diagnosis: Diagnosis, known: set[str], path: Path, root: Path) -> D
         return replace(diagnosis, baseline=str(path))
     bare = [replace(each, caused_by=None) for each in left_out]
     results = [_result(each, bare, path) for each in diagnosis.results]
-    count = f"{len(left_out)} known finding{'s' if len(left_out) > 1 else ''} left out: {path}"
-    run = replace(diagnosis.run, notes=(*diagnosis.run.notes, count))
+    note = f"known and left out: {_count(len(left_out))} of {path}"
+    run = replace(diagnosis.run, notes=(*diagnosis.run.notes, note))
     made = diagnose(diagnosis.target, run, diagnosis.measurements, results)
     return replace(made, known=tuple(left_out), baseline=str(path))
+
+
+def _count(findings: int) -> str:
+    return f"{findings} finding{'' if findings == 1 else 's'}"
 
 
 def _result(result: Result, known: list[Finding], path: Path) -> Result:

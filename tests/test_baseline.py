@@ -30,14 +30,14 @@ def test_what_is_known_passes(file: Path) -> None:
     sick = ran(found("LRN101", line=4), found("INI102", line=3))
     made, said = written(sick, file, file.parent)
     assert made.findings == ()
-    assert said == f"{file}: 2 findings are known from now on"
+    assert said == f"{file}: known from now on: 2 findings"
     again, said_again = applied(sick, file, file.parent)
     assert again.findings == ()
     assert len(again.known) == 2
     assert said_again is None
     assert rows(file) == ["INI102", "LRN101"]
     assert {each.state for each in again.results if each.rule.code != "ACT101"} == {State.NOT_APPLICABLE}
-    assert f"2 known findings left out: {file}" in again.run.notes
+    assert f"known and left out: 2 findings of {file}" in again.run.notes
     assert headline(again).startswith("No new faults found, 2 known")
 
 
