@@ -16,7 +16,7 @@ def told(course: Course) -> Iterator[tuple[str, str]]:
     names = [f"{each.name} ({plural(len(each.value), 'point')})" for each in course.curves[:MOST_CURVES]]
     more = len(course.curves) - len(names)
     yield "logged", ", ".join(names) + (f" and {more} more" if more > 0 else "")
-    turn = course.lasting or (course.turns[0] if course.turns else None)
+    turn = course.worst
     loss = course.loss
     if loss is None:
         return

@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 
 from dnndoctor import __version__, diagnosis, findings
-from dnndoctor.measurements import TrainingLoop
+from dnndoctor.measurements import Course, TrainingLoop
 from dnndoctor.reports import schema as v1
 from dnndoctor.reports.words import severity
 
@@ -52,9 +52,24 @@ def target(of: diagnosis.Target) -> v1.Target:
 
 def _run(run: diagnosis.RunFacts) -> v1.Run:
     loop = _loop(run.loop) if run.loop else None
-    return v1.Run(
-        run.device, run.steps_observed, number(run.wall_seconds), run.recording, run.log, loop, _repeats(run.repeats)
-    )
+    repeats, course = _repeats(run.repeats), _course(run.course) if run.course else None
+    seconds = number(run.wall_seconds)
+    return v1.Run(run.device, run.steps_observed, seconds, run.recording, run.log, loop, repeats, course)
+
+
+def _course(course: Course) -> v1.Course:
+    turn = course.worst
+    wrong = kept = None
+    if turn is not None:
+        figures = (turn.step, turn.before, turn.after, turn.end)
+        wrong = v1.WentWrong(cast("Any", turn.kind), *(number(each) for each in figures))
+        kept = course.resume(turn.step)
+    moved = [
+        v1.Moved(each.name, each.role, number(each.step), number(each.before), number(each.after))
+        for each in course.moved
+    ]
+    go_on = v1.Checkpoint(kept.path, number(kept.step)) if kept else None
+    return v1.Course(cast("Any", course.unit), number(course.last_step), wrong, moved, go_on)
 
 
 def _repeats(repeats: diagnosis.Repeats | None) -> v1.Repeats | None:

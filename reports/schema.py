@@ -101,10 +101,47 @@ class Repeats(msgspec.Struct, frozen=True):
     recordings: list[str]
 
 
+class WentWrong(msgspec.Struct, frozen=True):
+    """Where the loss left its way; ``kind``: "risen" (for good), "jump" (that came back) or "non-finite"."""
+
+    kind: Literal["risen", "jump", "non-finite"]
+    step: Number
+    before: Number
+    after: Number
+    end: Number
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A logged quantity that left its level around then."""
+
+    name: str
+    role: str
+    step: Number
+    before: Number
+    after: Number
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The last checkpoint to go on from."""
+
+    path: str
+    step: Number
+
+
+class Course(msgspec.Struct, frozen=True):
+    """A whole run as its logs tell it; ``unit``: what its steps count."""
+
+    unit: Literal["step", "epoch", "point"]
+    last_step: Number
+    went_wrong: WentWrong | None
+    moved: list[Moved]
+    go_on_from: Checkpoint | None
+
+
 class Run(msgspec.Struct, frozen=True):
     """The examination itself; ``log``: the file with the program's own output, ``loop`` null where none was found.
 
-    ``repeats`` is null for a single run.
+    ``repeats`` is null for a single run, ``course`` where no logs of a whole run were read.
     """
 
     device: str
@@ -114,6 +151,7 @@ class Run(msgspec.Struct, frozen=True):
     log: str | None
     loop: Loop | None
     repeats: Repeats | None = None
+    course: Course | None = None
 
 
 class Practice(msgspec.Struct, frozen=True):

@@ -106,6 +106,11 @@ class Course:
         return next((each for each in self.turns if each.kind != "jump"), None)
 
     @property
+    def worst(self) -> Turn | None:
+        """The turn that lasted, else the first jump."""
+        return self.lasting or (self.turns[0] if self.turns else None)
+
+    @property
     def last_step(self) -> float:
         """The last step that anything was logged at."""
         return max((float(each.step[-1]) for each in self.curves if len(each.step)), default=0.0)
