@@ -52,7 +52,7 @@ def _code(code: str, models: list[FoundModel], tensors: list[str]) -> str:
         if each.prefix:
             code = _replaced(rf"\b{PLACEHOLDER}\.{re.escape(each.prefix)}(?=[.\[])", each.name, code)
     trained = [each for each in models if each.trainable and not each.tensors]
-    if len(trained) == 1:
+    if len(trained) == 1 and all(each.name != PLACEHOLDER for each in models):  # else it is no placeholder
         code = _replaced(rf"(?<![\w.]){PLACEHOLDER}(?=[.\[])", trained[0].name, code)
     return code
 

@@ -63,3 +63,8 @@ def test_tensors_have_no_weight_and_no_bias() -> None:
     tensors = FoundModel("w1, w2", "Tensor", 9, 9, tensors=("w1", "w2"))
     assert code("zeros_(model.w2.weight)\nzeros_(model.w2.bias)", tensors) == "zeros_(w2)"
     assert code("model.a; model.w1.weight", tensors, model("net")) == "net.a; w1"
+
+
+def test_a_model_of_that_name_is_no_placeholder() -> None:
+    """``model = copy.deepcopy(template)``: what is to be trained is called model, and is not yet."""
+    assert code("SGD(model.parameters())", model("template"), model("model", trainable=0)) == "SGD(model.parameters())"
