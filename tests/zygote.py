@@ -30,6 +30,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 PRELOADED = (
     "torch.utils.data",
     "torch.func",
+    "torch._dynamo",  # the first step of any optimizer imports it, which takes longer than most scripts
     "sklearn.datasets",
     "sklearn.model_selection",
     "dnndoctor.cli",
@@ -37,6 +38,7 @@ PRELOADED = (
     "dnndoctor.subject.child",
     "dnndoctor.subject.hooks",
     "dnndoctor.subject.model_file",
+    "dnndoctor.registry",
 )
 LONGEST = 1 << 20
 
