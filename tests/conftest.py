@@ -14,6 +14,9 @@ import pytest
 
 from tests.zygote import Zygote
 
+# Before torch is imported: tensors here are tiny, and two workers with two threads each wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Check = Callable[..., dict[str, Any]]
 TIMEOUT = 300.0
 
