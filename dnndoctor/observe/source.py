@@ -32,7 +32,10 @@ def is_user_file(filename: str) -> bool:
         return False
     if f"{os.sep}site-packages{os.sep}" in filename or f"{os.sep}dist-packages{os.sep}" in filename:
         return False
-    return not os.path.abspath(filename).startswith(_FOREIGN)
+    try:
+        return not os.path.abspath(filename).startswith(_FOREIGN)
+    except OSError:  # a relative name, in a working directory that is gone
+        return False
 
 
 def is_user_class(cls: type) -> bool:
