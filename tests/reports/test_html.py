@@ -42,7 +42,7 @@ def test_the_page_says_the_verdict_and_the_first_thing_to_do(sick: Diagnosis, fo
 def test_a_figure_is_drawn_once_and_beside_the_finding_that_it_shows(sick: Diagnosis, folder: Path) -> None:
     page = html.render(sick, folder)
     names = re.findall(r'<figure id="([^"]+)"', page)
-    assert len(names) == len(set(names)) == 9
+    assert len(names) == len(set(names)) == 10
     assert page.index('id="LRN101-1"') < page.index('<figure id="figure-learning-rate"') < page.index('id="BAT102-1"')
 
 

@@ -32,7 +32,7 @@ def draw(measurements: Measurements, flagged: frozenset[str]) -> Figure | None:
         drawing("figure-gradient-flow", rows.height(len(drawn)), TITLE, caption, body),
         ("parameter", "smallest", "median", "largest"),
         tuple((each.name, *(number(v) for v in span)) for each, span in zip(shown, spans, strict=True)),
-        frozenset({"gradients", "activation-functions", "learning-method"}),
+        frozenset({"gradients", "activation-functions"}),
         frozenset({Gradients}),
     )
 

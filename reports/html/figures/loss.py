@@ -31,7 +31,16 @@ def draw(measurements: Measurements, _flagged: frozenset[str]) -> Figure | None:
         stacked(panels, "optimizer step"),
         ("step", "loss", "learning rate"),
         ((number(at[i]), number(losses[i]), number(float(steps.learning_rate[i]))) for i in kept),
-        {"loss", "numerics", "learning-rate", "gradients", "training-loop", "epochs", "visualisation"},
+        {
+            "loss",
+            "numerics",
+            "learning-rate",
+            "gradients",
+            "training-loop",
+            "epochs",
+            "visualisation",
+            "weight-initialization",
+        },
         {Steps, History},
         section="course",
     )
