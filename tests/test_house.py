@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ENTRIES = {"pyproject.toml", "README.md", "dnndoctor", "rules", "reports", "tests", "fixtures"}
 MADE = ("*.egg-info", "build", "dist", "dnndoctor-report.html", "__pycache__")
-TORCH_ROOMS = {"subject", "observe", "probes", "postmortem", "integrations"}
+TORCH_ROOMS = {"subject", "observe", "probes", "postmortem", "integrations", "recorder"}
 
 
 def modules() -> dict[str, Path]:
