@@ -2,9 +2,9 @@
 
     python tests/benchmarks/applied_fixes.py fixtures/sick/digits_*.py
 
-Counted are scripts whose patched findings are gone, with nothing new, and those whose last printed figure is better than
-before: a score (accuracy, F1, R2, AUC) if they print one, else the loss on held-out data, else the training loss. Where
-only a loss is printed and the patch may change how it is defined, the script is marked with "?" and not counted.
+Counted are scripts whose patched findings are gone, with nothing new, and those whose last printed figure is better
+than before: a score (accuracy, F1, R2, AUC) if they print one, else the loss on held-out data, else the training loss.
+Where only a loss is printed and the patch may change how it is defined, the script is marked with "?" and not counted.
 """
 
 from __future__ import annotations
