@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dnndoctor.api import Checked, check
     from dnndoctor.assertions import assert_healthy, assert_script_healthy
+    from dnndoctor.recorder.session import watch
 
 __version__ = "0.1.0"
-__all__ = ["Checked", "__version__", "assert_healthy", "assert_script_healthy", "check"]
+__all__ = ["Checked", "__version__", "assert_healthy", "assert_script_healthy", "check", "watch"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from dnndoctor import assertions
 
         return getattr(assertions, name)
+    if name == "watch":
+        from dnndoctor.recorder.session import watch
+
+        return watch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -145,6 +145,13 @@ def check(
     return _checked(found, ending, keep, budget)
 
 
+def checked_recording(recording: Path, named: Path) -> Checked:
+    """The diagnosis of a recording, which the report calls ``named``."""
+    found = rediagnose(recording, config.load(Path()))
+    values = {each.name: getattr(found, each.name) for each in fields(Diagnosis)}
+    return Checked(**values | {"run": replace(found.run, recording=str(named))})
+
+
 def settings_with(
     select: str | Iterable[str] | None = None, ignore: str | Iterable[str] | None = None, **options: Any
 ) -> Settings:

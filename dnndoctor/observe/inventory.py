@@ -44,7 +44,7 @@ class Inventory:
         """
         for parameter in parameters:
             if (anew or parameter not in self._initial) and readable(parameter) and parameter.numel():
-                self._initial[parameter] = _first_values(parameter)
+                self._initial[parameter] = first_values(parameter)
 
     def note_step(self, facts: OptimizerFacts, watch: Watch) -> None:
         """Of the parameters that no optimizer holds, which have their first gradient as this optimizer steps."""
@@ -83,7 +83,8 @@ def fingerprint(module: nn.Module) -> tuple[object, ...]:
     return tuple((tuple(each.shape), float(each.double().sum())) for each in some if not each.is_complex())
 
 
-def _first_values(parameter: torch.Tensor) -> dict[str, Any]:
+def first_values(parameter: torch.Tensor) -> dict[str, Any]:
+    """Statistics of a parameter that no step has changed; nothing of one that holds no floating-point numbers."""
     value = parameter.detach()
     if not value.is_floating_point():
         return {}
@@ -98,7 +99,8 @@ def _first_values(parameter: torch.Tensor) -> dict[str, Any]:
     }
 
 
-def _kind(module: nn.Module, short: str, parameter: torch.Tensor) -> str:
+def kind_of(module: nn.Module, short: str, parameter: torch.Tensor) -> str:
+    """As ``measurements.Parameter.kind``; ``short``: its name in its module."""
     if isinstance(module, _NORM) or "Norm" in type(module).__name__:
         return "norm"
     if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
@@ -154,7 +156,7 @@ def _row(
         "module": "" if bare else watch.modules.path(module),
         "module_class": "" if bare else type(module).__name__,
         "shape": list(parameter.shape),
-        "kind": _kind(module, short, parameter),
+        "kind": kind_of(module, short, parameter),
         "fan_in": fan_in,
         "fan_out": fan_out,
         "trainable": parameter.requires_grad,

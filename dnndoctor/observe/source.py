@@ -70,6 +70,17 @@ def callers() -> list[Location]:
     return found
 
 
+def raised_at(error: BaseException) -> Location | None:
+    """The innermost line of the user's from which the exception came."""
+    found, step = None, error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if is_user_file(code.co_filename):
+            found = _position(code, step.tb_lasti, step.tb_lineno)
+        step = step.tb_next
+    return found
+
+
 def caller_of(frame: FrameType) -> Location | None:
     """The innermost line of the user's that led to this running call."""
     outer = frame.f_back

@@ -19,6 +19,7 @@ class Store:
         self._writer = Writer(str(path))
         self._writer.run(kind=KIND)
         self._count = 0
+        self.seconds = 0.0  # that writing took of the program's processors
 
     def series(self, name: str, role: str, **facts: Any) -> int:
         """Declare a quantity that is measured again and again; gives its number.

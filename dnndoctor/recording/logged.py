@@ -14,12 +14,13 @@ from dnndoctor.recording.reader import Rows
 from dnndoctor.recording.turns import moved, turns
 
 KIND = "post-mortem"
+FLIGHT = "flight"
 UNTOLD = "logs do not tell it"
 
 
 def is_log(rows: Rows) -> bool:
     """Whether the recording was made from logs, so that all else was not so much as looked at."""
-    return bool(rows.run.get("kind") == KIND)
+    return rows.run.get("kind") in (KIND, FLIGHT)
 
 
 def course(rows: Rows) -> m.Course | Missing:

@@ -25,11 +25,12 @@ from dnndoctor.diagnosis import Diagnosis
 from dnndoctor.examination import examine
 from dnndoctor.findings import Severity
 from dnndoctor.fixes import offer
-from dnndoctor.postmortem.names import Role, held_out, parts, role
+from dnndoctor.postmortem.names import HELD_OUT, TRAINING, Role, held_out, parts, role
 from dnndoctor.postmortem.readers.text import figures
 from dnndoctor.subject.program import locate
 
 SCORES = frozenset("acc accuracy auc f1 r2 map iou dice bleu score correct".split())
+ERRORS = frozenset("mse rmse mae error err bpc ppl perplexity".split())
 REDEFINING = ("LOS", "DAT")  # their patches change what the loss is taken of
 
 
@@ -106,7 +107,11 @@ def _last_figure(text: str) -> tuple[tuple[str, bool], float] | None:
         for name, value in figures(line):
             values.setdefault(name, []).append(value)
     scores = [name for name in values if SCORES & set(parts(name))]
-    losses = [name for name in values if role(name) in (Role.LOSS, Role.VALIDATION_LOSS)]
+    losses = [
+        name
+        for name in values
+        if role(name) in (Role.LOSS, Role.VALIDATION_LOSS) or {*ERRORS, *TRAINING, *HELD_OUT} & set(parts(name))
+    ]
     chosen = next(iter(sorted(scores, key=lambda name: not held_out(name))), None)
     chosen = chosen or next(iter(sorted(losses, key=lambda name: not held_out(name))), None)
     if chosen is None:

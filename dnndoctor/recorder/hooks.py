@@ -1,0 +1,138 @@
+"""Hangs a recorder at the borders that PyTorch offers; all of it comes off again."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from dnndoctor.recorder.recorder import Recorder
+from dnndoctor.subject.installed import Installed
+
+
+def install(recorder: Recorder) -> Installed:
+    """Follow every optimizer's steps, backward passes, loaders and calls of the models that are trained."""
+    installed = Installed()
+    steps = _Steps(recorder, installed)
+    installed.hold(register_optimizer_step_pre_hook(steps.before))
+    installed.hold(register_optimizer_step_post_hook(steps.after))
+    _wrap_backward(installed, recorder, steps)
+    _wrap_loaders(installed, recorder)
+    os.register_at_fork(after_in_child=steps.leave)
+    return installed
+
+
+class _Steps:
+    """The optimizer's border; the thread that makes the first step is the one that trains."""
+
+    def __init__(self, recorder: Recorder, installed: Installed) -> None:
+        self._recorder = recorder
+        self._installed = installed
+        self._thread: int | None = None
+        self._rooted: list[nn.Module] = []
+
+    @property
+    def live(self) -> bool:
+        """Whether the recorder is to hear of what happens on this thread."""
+        mine = self._thread is None or self._thread == threading.get_ident()
+        return mine and self._recorder.failure is None and not self._recorder.closed
+
+    def leave(self) -> None:
+        """A forked process is not recorded."""
+        self._recorder.closed = True
+        self._installed.remove()
+
+    def before(self, optimizer: Optimizer, *_: Any) -> None:
+        if self._thread is None:
+            self._thread = threading.get_ident()
+        if self.live:
+            self.pay("steps", lambda: self._recorder.before_step(optimizer))
+
+    def after(self, optimizer: Optimizer, *_: Any) -> None:
+        if self.live:
+            self.pay("steps", lambda: self._recorder.after_step(optimizer))
+            if self._rooted != self._recorder.roots:
+                self._hook_roots()
+
+    def pay(self, kind: str, call: Callable[[], None]) -> None:
+        """Call the recorder and count what it costs; a bug of ours stays ours."""
+        meter = self._recorder.meter
+        began = meter.enter()
+        try:
+            with torch.no_grad(), torch._C.DisableTorchFunction():
+                call()
+        except Exception as bug:  # noqa: BLE001 - it is told in the report
+            self._recorder.fail(bug)
+        finally:
+            meter.leave(began, kind)
+
+    def _hook_roots(self) -> None:
+        """Calls of the models that are trained, but not of what is inside of them."""
+        for root in self._recorder.roots:
+            if not any(root is each for each in self._rooted):
+                self._installed.hold(root.register_forward_pre_hook(self._called, with_kwargs=True))
+        self._rooted = list(self._recorder.roots)
+
+    def _called(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        recorder = self._recorder
+        if recorder.heard and self.live:
+            grads = torch.is_grad_enabled()
+            self.pay("calls", lambda: recorder.called((*args, *kwargs.values()), grads))
+
+
+def _wrap_backward(installed: Installed, recorder: Recorder, steps: _Steps) -> None:
+    every, function, scale = torch.Tensor.backward, torch.autograd.backward, torch.amp.GradScaler.scale
+    inside = threading.local()
+
+    def noted(tensors: Iterable[Any], call: Callable[[], Any]) -> Any:
+        if getattr(inside, "now", False) or not recorder.heard:
+            return call()
+        if steps.live:
+            steps.pay("losses", lambda: recorder.loss(tensors))
+        inside.now = True
+        try:
+            return call()
+        finally:
+            inside.now = False
+
+    @functools.wraps(every)
+    def of_tensor(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return noted((self,), lambda: every(self, *args, **kwargs))  # type: ignore[no-untyped-call]
+
+    @functools.wraps(function)
+    def of_function(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        listed = (tensors,) if isinstance(tensors, torch.Tensor) else tuple(tensors)
+        return noted(listed, lambda: function(listed, *args, **kwargs))
+
+    @functools.wraps(scale)
+    def scaled(self: Any, outputs: Any) -> Any:
+        result = scale(self, outputs)
+        if steps.live and recorder.heard:
+            recorder.scaled(outputs, result)
+        return result
+
+    installed.patch(torch.Tensor, "backward", of_tensor)
+    installed.patch(torch.autograd, "backward", of_function)
+    installed.patch(torch.amp.GradScaler, "scale", scaled)
+
+
+def _wrap_loaders(installed: Installed, recorder: Recorder) -> None:
+    following = _BaseDataLoaderIter.__next__
+
+    @functools.wraps(following)
+    def timed(self: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return following(self)
+        finally:
+            recorder.waited(time.perf_counter() - began)
+
+    installed.patch(_BaseDataLoaderIter, "__next__", timed)

@@ -1,0 +1,72 @@
+"""Which modules are trained: found from the parameters that an optimizer holds, without a hook on all modules."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
+
+from dnndoctor.findings import Location
+
+
+class Known:
+    """The modules of the program: those that were noted as they were built, else whatever lives."""
+
+    def __init__(self) -> None:
+        self._places: MutableMapping[Any, Location | None] = WeakIdKeyDictionary()
+        self.loaded: MutableMapping[Any, None] = WeakIdKeyDictionary()  # modules whose weights came from elsewhere
+        self.complete = False  # noting began before the program built any
+
+    def note(self, one: Any, place: Location | None) -> None:
+        """A module or an optimizer has just been built, in this line of the user's."""
+        self._places[one] = place
+
+    def note_loaded(self, module: nn.Module) -> None:
+        """Weights were loaded into it."""
+        for each in module.modules():
+            self.loaded[each] = None
+
+    def place(self, one: Any) -> Location | None:
+        """Where it was built, if that was seen."""
+        return self._places.get(one)
+
+    def _living(self) -> list[nn.Module]:
+        if self.complete:
+            return [each for each in self._places if isinstance(each, nn.Module)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of objects that complain when they are asked for their class
+            return [each for each in gc.get_objects() if issubclass(type(each), nn.Module)]
+
+    def roots(self, parameters: Iterable[torch.Tensor]) -> list[nn.Module]:
+        """The outermost modules that hold any of the parameters; the largest first."""
+        wanted = {id(each) for each in parameters}
+        holders = [each for each in self._living() if any(id(p) in wanted for p in each.parameters())]
+        inner = {id(child) for each in holders for child in each.modules() if child is not each}
+        outermost = [each for each in holders if id(each) not in inner]
+        return sorted(outermost, key=lambda each: -sum(p.numel() for p in each.parameters()))
+
+
+def named_parameters(roots: Iterable[nn.Module], held: Iterable[torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
+    """Everything trainable, by its path in its module; what no module holds is numbered."""
+    return list(_named(roots, held))
+
+
+def _named(roots: Iterable[nn.Module], held: Iterable[torch.Tensor]) -> Iterator[tuple[str, torch.Tensor]]:
+    known: set[int] = set()
+    names: set[str] = set()
+    for root in roots:
+        for name, each in root.named_parameters():
+            if id(each) not in known:
+                known.add(id(each))
+                unique = name if name not in names else f"{type(root).__name__}.{name}"
+                names.add(unique)
+                yield unique, each
+    for number, loose in enumerate(held):
+        if id(loose) not in known:
+            known.add(id(loose))
+            yield f"parameter{number}", loose

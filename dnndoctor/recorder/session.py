@@ -1,0 +1,138 @@
+"""``dnndoctor.watch``: the flight recorder for a program that asks for it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+from torch.optim.optimizer import Optimizer
+
+from dnndoctor.postmortem.names import role
+from dnndoctor.recorder import facts
+from dnndoctor.recorder.hooks import install
+from dnndoctor.recorder.recorder import Recorder
+from dnndoctor.recorder.step import Listener
+from dnndoctor.recorder.store import Store
+from dnndoctor.workspace import BadInput, check_writable, new_recording
+
+if TYPE_CHECKING:
+    from dnndoctor.api import Checked
+
+MOST_OVERHEAD = 1.0
+
+
+class Watching:
+    """A training that is recorded, until ``close``, the end of a ``with`` block, or the end of the program.
+
+    ``path``: the recording, which grows while the training runs.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.path = recorder.store.path
+        self._installed = install(recorder)
+        self._hook = sys.excepthook
+        self._error: BaseException | None = None
+        sys.excepthook = self._raised
+        atexit.register(self.close)
+
+    def log(self, name: str, value: float, step: int | None = None) -> None:
+        """Record a figure of your own, such as a validation loss; names are understood as in logs ("val_loss", "lr").
+
+        ``step``: of the optimizer, the one that runs by default.
+        """
+        if not self.recorder.closed:
+            self.recorder.log(name, float(value), role(name).value, step)
+
+    def report(self) -> Checked:
+        """The diagnosis of what is recorded until now."""
+        from dnndoctor.api import checked_recording
+
+        if not self.recorder.closed:
+            self.recorder.flush()
+        with tempfile.TemporaryDirectory(prefix="dnndoctor-") as folder:
+            copy = Path(folder, self.path.name)
+            for suffix in ("", "-wal"):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(f"{self.path}{suffix}", f"{copy}{suffix}")
+            return checked_recording(copy, self.path)
+
+    def close(self, outcome: str = "finished", error: BaseException | None = None) -> None:
+        """End the recording; the training may go on."""
+        if self._error is not None and error is None:
+            outcome, error = _outcome(self._error), self._error
+        self.recorder.close(outcome, error)
+        self._installed.remove()
+        atexit.unregister(self.close)
+        if sys.excepthook == self._raised:
+            sys.excepthook = self._hook
+
+    def _raised(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        self._error = error
+        self._hook(kind, error, trace)
+
+    def __enter__(self) -> Watching:
+        return self
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        self.close(_outcome(error), error)
+
+
+def watch(
+    model: nn.Module | Iterable[nn.Module] | None = None,
+    optimizer: Optimizer | Iterable[Optimizer] | None = None,
+    *,
+    overhead: float = 0.01,
+    path: str | Path | None = None,
+    max_bytes: int = 200_000_000,
+    listeners: Sequence[Listener] = (),
+) -> Watching:
+    """Record a training while it runs, at no more than ``overhead`` of its time (0.01: one percent).
+
+    ``model``, ``optimizer``: one or several; without them whatever makes steps, and what that trains. ``path``: of the
+    recording, by default a new one under ``.dnndoctor/``. ``max_bytes``: how large it may grow; older steps are then
+    thinned. Results and random streams of the training stay as they are.
+
+    Raises BadInput, in one line, where that cannot be done.
+    """
+    share = checked_overhead(overhead)
+    models = _several(model, nn.Module, "model")
+    optimizers = _several(optimizer, Optimizer, "optimizer")
+    script = sys.argv[0] if sys.argv and sys.argv[0] else "notebook"
+    place = Path(path) if path is not None else new_recording(Path(), script)
+    check_writable(place)
+    place.unlink(missing_ok=True)
+    recorder = Recorder(
+        Store(place, limit_bytes=max_bytes), overhead=share, models=models, optimizers=optimizers, listeners=listeners
+    )
+    facts.begin(recorder, script=script, args=sys.argv[1:])
+    return Watching(recorder)
+
+
+def checked_overhead(share: float) -> float:
+    """Raises BadInput for what is no share of the time; 1 and more is everything in every step."""
+    if not share > 0:
+        raise BadInput(f"overhead is {share}: give a share of the time above 0, such as 0.01 for one percent")
+    return float("inf") if share >= MOST_OVERHEAD else float(share)
+
+
+def _several(value: Any, kind: type, name: str) -> tuple[Any, ...]:
+    listed = () if value is None else (value,) if isinstance(value, kind) else tuple(value)
+    wrong = next((each for each in listed if not isinstance(each, kind)), None)
+    if wrong is not None:
+        raise BadInput(f"{name} is a {type(wrong).__name__}: give a {kind.__module__}.{kind.__name__}, or several")
+    return listed
+
+
+def _outcome(error: BaseException | None) -> str:
+    if error is None:
+        return "finished"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "exception"
