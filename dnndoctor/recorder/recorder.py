@@ -24,6 +24,8 @@ from dnndoctor.recorder.store import Store
 from dnndoctor.recorder.transfer import Transfer
 
 WITHOUT_LEAD = 25  # steps of another optimizer, after which that one leads: the loop has changed
+TIMES_TOGETHER = 16  # steps whose times are told as their mean
+RATE_AT_LEAST = 100  # steps, after which a rate that stays is told again
 MAIN = ("loss", "learning rate", "gradient norm", "data wait", "step time")
 ROLES = {"loss": "loss", "learning rate": "learning rate", "gradient norm": "gradient norm"}
 
@@ -76,6 +78,8 @@ class Recorder:
         self._paid = self._looked = self._plumbing = (
             0.0  # seconds: in all until this step, by looks, and the rest of it
         )
+        self._rate = (-1, -1, 0.0, math.nan)  # told at this step; held since, at this step and moment; its value
+        self._times: list[tuple[float, float]] = []  # of the steps since they were told: waited, and in all
         self._batch_size = 0
         self.roots: list[nn.Module] = []
         self.named: list[tuple[str, torch.Tensor]] = []
@@ -218,24 +222,39 @@ class Recorder:
         step, moment, rate, waited, seconds, size = known
         loss = sum(figures[:losses]) / losses if losses else math.nan
         norm = figures[-1] if normed else math.nan
-        told = [self._main["learning rate"]]
-        values = [rate]
-        for name, value in (("data wait", waited), ("step time", seconds)):
-            if value == value:
-                told.append(self._main[name])
-                values.append(value)
+        told, values = [], []
         if losses:
             told.append(self._main["loss"])
             values.append(loss)
         if normed:
             told.append(self._main["gradient norm"])
             values.append(norm)
-        self.store.add(step, moment, told + numbers, values + figures[losses : losses + len(numbers)])
+        self._tell_rate(step, moment, rate)
+        if seconds == seconds:
+            self._times.append((waited, seconds))
+            if len(self._times) >= TIMES_TOGETHER:
+                told += [self._main["data wait"], self._main["step time"]]
+                values += [sum(each) / len(self._times) for each in zip(*self._times, strict=True)]
+                self._times.clear()
+        if told or numbers:
+            self.store.add(step, moment, told + numbers, values + figures[losses : losses + len(numbers)])
         record = StepRecord(step, moment, loss, rate, norm, waited, max(seconds - waited, 0.0), size)
         for each in self.listeners:
             self._shield(functools.partial(each.stepped, record))
         if losses and not math.isfinite(loss):
             self.wants_more = True
+
+    def _tell_rate(self, step: int, moment: float, rate: float) -> None:
+        """The learning rate where it changes, with the last point before that, and now and then where it does not."""
+        told_at, held_at, held_moment, held = self._rate
+        if rate != held:
+            if held_at > told_at:
+                self.store.add(held_at, held_moment, [self._main["learning rate"]], [held])
+            told_at = -RATE_AT_LEAST
+        if step - told_at >= RATE_AT_LEAST:
+            self.store.add(step, moment, [self._main["learning rate"]], [rate])
+            told_at = step
+        self._rate = (told_at, step, moment, rate)
 
     def _prepare(self) -> None:
         """Choose what is looked at in the next step."""

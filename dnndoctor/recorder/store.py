@@ -1,57 +1,146 @@
-"""Where the recorder puts what it measures: bounded in memory and on disk, and whole after any end."""
+"""Where the recorder puts what it measures: bounded in memory and on disk, and whole after any end.
+
+Figures wait in memory for at most ``flush_seconds`` and are then written by a thread of their own, in one transaction
+that is synced to the disk: what a kill or a power cut takes away is what came after the last one. Of a run that is
+longer than its room, older points are thinned: the fewer stay the further back they lie, but those that stick
+out of their neighborhood do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dnndoctor.recorder.thinning import Thinning
 from dnndoctor.recording.writer import Writer
 
-KIND = "flight"
+FLUSH_SECONDS = 2.0
+MANY_WAITING = 50_000  # values in memory, which are written before their time
+MOST_WAITING = 400_000  # in memory while the disk takes none
+
+Call = Callable[[], None]
+Values = tuple[int, float, Sequence[int], Sequence[float]]
 
 
 class Store:
-    """One recording that grows while a program trains. Knows no torch; ``add`` is the only call on the hot path."""
+    """One recording that grows while a program trains. Knows no torch; ``add`` is the only call on the hot path.
 
-    def __init__(self, path: Path, *, limit_bytes: int = 200_000_000, flush_seconds: float = 2.0) -> None:
+    ``limit_bytes``: how large the file may grow. ``seconds``: of processor time that writing has taken. Nothing raises
+    once it stands: what cannot be written is told on standard error, once, and tried again later.
+
+    Raises sqlite3.Error where no recording can be made at ``path``.
+    """
+
+    def __init__(self, path: Path, *, limit_bytes: int = 200_000_000, flush_seconds: float = FLUSH_SECONDS) -> None:
         self.path, self.limit_bytes, self.flush_seconds = path, limit_bytes, flush_seconds
-        self._writer = Writer(str(path))
-        self._writer.run(kind=KIND)
-        self._count = 0
-        self.seconds = 0.0  # that writing took of the program's processors
+        self.seconds = 0.0
+        self.dropped = 0  # values that found no room while the disk took none
+        self._writer = Writer(str(path), durable=True)
+        self._thinning = Thinning(self._writer, limit_bytes)
+        self._count = self._waiting = 0
+        self._values: list[Values] = []
+        self._calls: list[Call] = []
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._ended = self._told = self._failing = False
+        self._thread = threading.Thread(target=self._run, name="dnndoctor-writer", daemon=True)
+        self._thread.start()
 
     def series(self, name: str, role: str, **facts: Any) -> int:
         """Declare a quantity that is measured again and again; gives its number.
 
-        ``role``: as of ``measurements.Curve``, or "gradient", "update", "activation" with ``parameter`` or ``module``
-        and ``statistic`` in the facts.
+        ``role``: as of ``measurements.Curve``, or "gradient", "update", "weight" and "activation" with ``parameter`` or
+        ``module`` and ``statistic`` in the facts.
         """
         number, self._count = self._count, self._count + 1
-        self._writer.put("series", {"id": number, "name": name, "role": role, "facts": {"file": "", **facts}})
+        self.put("series", [{"id": number, "name": name, "role": role, "facts": {"file": "", **facts}}])
         return number
 
     def add(self, step: int, time: float, series: Sequence[int], values: Sequence[float]) -> None:
         """One value for each of these series."""
-        for number, value in zip(series, values, strict=True):
-            self._writer.put_points(number, [step], [value], [time], [0])
+        if self._waiting > MOST_WAITING:
+            self.dropped += len(values)
+            return
+        self._waiting += len(values)
+        self._values.append((step, time, series, values))
+        if self._waiting > MANY_WAITING and not self._failing:
+            self._wake.set()
 
     def put(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Rows of any other table; rarely."""
-        self._writer.put_all(table, rows)
+        listed = list(rows)
+        self._calls.append(lambda: self._writer.put_all(table, listed))
 
     def run(self, **facts: Any) -> None:
         """Facts of the run as a whole."""
-        self._writer.run(**facts)
+        self._calls.append(lambda: self._writer.run(**facts))
 
     def event(self, step: int, kind: str, **facts: Any) -> None:
         """Something that happened once."""
-        self._writer.put("event", {"step": step, "kind": kind, "facts": facts, "location": None})
+        self.put("event", [{"step": step, "kind": kind, "facts": facts, "location": None}])
 
-    def flush(self) -> None:
-        """Make everything so far last, now."""
-        self._writer.commit()
+    def flush(self) -> bool:
+        """Make everything so far last, now; gives whether that worked."""
+        with self._writing:
+            return self._write()
 
     def close(self) -> None:
         """Flush and fold everything into the one file."""
-        self._writer.close()
+        self._ended = True
+        self._wake.set()
+        self._thread.join(timeout=60)
+        with self._writing:
+            if self._write():
+                self._tried(self._writer.close)
+
+    # the thread that writes
+
+    def _run(self) -> None:
+        while not self._ended:
+            self._wake.wait(self.flush_seconds)
+            self._wake.clear()
+            began = time.thread_time()
+            with self._writing:
+                self._write()
+            self.seconds += time.thread_time() - began
+
+    def _write(self) -> bool:
+        """One transaction; what it was to hold stays for the next one where it fails."""
+        calls, values = self._calls, self._values
+        ended, taken = len(calls), len(values)
+        count = sum(len(each[2]) for each in values[:taken])
+
+        def transaction() -> None:
+            for call in calls[:ended]:
+                call()
+            for step, moment, series, figures in values[:taken]:
+                self._writer.put_step(step, moment, series, figures)
+            self._writer.commit()
+
+        if not self._tried(transaction):
+            return False
+        for _, _, series, _ in values[:taken]:
+            self._thinning.count(series)
+        del calls[:ended]
+        del values[:taken]
+        self._waiting -= count
+        return self._tried(self._thinning.keep_to_limit)
+
+    def _tried(self, call: Call) -> bool:
+        try:
+            call()
+        except (sqlite3.Error, OSError) as why:
+            self._failing = True
+            self._writer.roll_back()
+            if not self._told:
+                self._told = True
+                said = f"dnndoctor: {self.path}: cannot be written ({why}); the training goes on, and so do attempts"
+                print(said, file=sys.stderr)
+            return False
+        self._failing = False
+        return True

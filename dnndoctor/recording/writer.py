@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,20 @@ import numpy as np
 from dnndoctor.findings import Location
 from dnndoctor.recording import schema
 
+Point = tuple[float, float | None, float, int]  # step, value, time, line
+_POINT = "step, value, time, line"
+
 
 class Writer:
-    """One recording, open for writing; ``put`` replaces a row with the same key."""
+    """One recording, open for writing; ``put`` replaces a row with the same key.
 
-    def __init__(self, path: str) -> None:
+    ``durable``: what was committed survives a power cut too, and not only the end of the process.
+    """
+
+    def __init__(self, path: str, *, durable: bool = False) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         for statement in schema.create():
             self._db.execute(statement)
         self._open = False
@@ -50,6 +57,46 @@ class Writer:
             self._db.execute("BEGIN")
             self._open = True
         self._db.executemany("INSERT INTO point (series, step, value, time, line) VALUES (?, ?, ?, ?, ?)", rows)
+
+    def put_step(self, step: int, moment: float, series: Sequence[int], values: Sequence[float]) -> None:
+        """One point for each of these logged series; what is not a number is kept as null."""
+        if not self._open:
+            self._db.execute("BEGIN")
+            self._open = True
+        self._db.executemany(
+            "INSERT INTO point (series, step, value, time, line) VALUES (?, ?, ?, ?, 0)",
+            [(number, step, value, moment) for number, value in zip(series, values, strict=True)],
+        )
+
+    def index_points(self) -> None:
+        """Let the points of one series be found without reading all others."""
+        self._db.execute("CREATE INDEX IF NOT EXISTS point_series ON point (series)")
+
+    def rewrite_points(self, lengths: Mapping[int, bool], keep: Callable[[list[Point]], list[Point]]) -> None:
+        """Put all points anew into the file, in one transaction; what is only deleted leaves half-empty pages.
+
+        ``lengths``: every series, and whether it is to be shortened: ``keep`` gives those of its points that stay.
+        """
+        self._db.execute("BEGIN")
+        self._open = True
+        self._db.execute(f"CREATE TABLE kept ({schema.TABLES['point']})")
+        for number, shortened in lengths.items():
+            found = self._db.execute(f"SELECT {_POINT} FROM point WHERE series = ? ORDER BY rowid", (number,))  # noqa: S608
+            kept = keep(found.fetchall()) if shortened else found
+            rows = ((number, *point) for point in kept)
+            self._db.executemany(f"INSERT INTO kept (series, {_POINT}) VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608
+        self._db.execute("DROP TABLE point")
+        self._db.execute("ALTER TABLE kept RENAME TO point")
+        self.index_points()
+        self.commit()
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def roll_back(self) -> None:
+        """Forget what was not committed."""
+        if self._open:
+            self._open = False
+            with contextlib.suppress(sqlite3.Error):  # it was rolled back already, by the error
+                self._db.execute("ROLLBACK")
 
     def clear(self, table: str, **where: str) -> None:
         """Delete the rows in which these columns have these values."""
