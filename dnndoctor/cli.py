@@ -63,6 +63,14 @@ _LOGS = (
     "store, any CSV or JSON lines, what a program printed, and checkpoints (*.pt, *.pth, *.ckpt, *.safetensors). "
     "Nothing of a checkpoint is executed."
 )
+_OVERHEAD = "How much of the training's time recording may take."
+Overhead = Annotated[str, typer.Option(help=_OVERHEAD, metavar="PERCENT")]
+_MAX_SIZE = "How large the recording may grow; older steps are thinned then."
+MaxSize = Annotated[str, typer.Option("--max-size", help=_MAX_SIZE, metavar="SIZE")]
+_TO = "Where the recording goes.  [default: a new one under .dnndoctor/]"
+RecordingTo = Annotated[str | None, typer.Option("--recording", help=_TO, metavar="PATH")]
+_STOP_ON = "End the training, as Ctrl-C does, when one of these rules finds something."
+StopOn = Annotated[list[str] | None, typer.Option("--stop-on", help=_STOP_ON, metavar="RULES")]
 RuleName = Annotated[str, typer.Argument(help="Code or name.", show_default=False)]
 
 _SELECT = "Only these rules: code, prefix, name, practice or ALL; comma separated."
@@ -287,6 +295,71 @@ def compare(
     raise typer.Exit(FOUND if found.fails(settings.fail_on) and not settings.exit_zero else FINE)
 
 
+@app.command("run", epilog="Arguments of the script go after --:  dnndoctor run train.py -- --epochs 30")
+def run_(
+    target: Target,
+    args: Arguments = None,
+    module: Module = False,
+    overhead: Overhead = "1%",
+    max_size: MaxSize = "200MB",
+    recording: RecordingTo = None,
+    stop_on: StopOn = None,
+    output_format: Format = None,
+    output_file: File = None,
+    html: Html = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = False,
+    select: Select = None,
+    ignore: Ignore = None,
+    extend_select: Extend = None,
+    fail_on: Fail = None,
+    exit_zero: Zero = None,
+    family: Family = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a whole training, unmodified, with the flight recorder on; judge it while it runs and at its end.
+
+    The exit code is the program's own where that is not 0.
+    """
+    from dnndoctor.flights import exit_code, run
+    from dnndoctor.quantities import share, size
+    from dnndoctor.subject.program import locate
+
+    settings = _settings(
+        _overrides(select, ignore, extend_select),
+        output_format=tuple(output_format) if output_format else None,
+        output_file=tuple(output_file) if output_file else None,
+        html=html,
+        baseline=baseline,
+        fail_on=fail_on,
+        exit_zero=exit_zero,
+        family=family,
+    )
+    program = locate(target, as_module=module)
+    place = Path(recording) if recording is not None else None
+    if place is not None:
+        check_writable(place)
+    _check_baseline(settings, write_baseline)
+    _check_outputs(settings)
+    check_workspace(Path(settings.root))
+    flown, diagnosis = run(
+        program,
+        args or (),
+        settings,
+        overhead=share(overhead),
+        max_bytes=size(max_size),
+        recording=place,
+        stop_on=_codes(stop_on),
+        quiet=quiet,
+        report_now=settings.html_path,
+    )
+    if diagnosis is None:
+        _say(f"{program.path}: no optimizer made a step, so nothing was recorded")
+        raise typer.Exit(exit_code(flown) or FAILED)
+    code = _deliver(_known(diagnosis, settings, write_baseline, quiet), settings, quiet)
+    raise typer.Exit(code if flown.stopped else exit_code(flown) or code)
+
+
 @app.command(epilog=_LOGS)
 def postmortem(
     paths: Logs,
@@ -414,6 +487,20 @@ def _overrides(select: list[str] | None, ignore: list[str] | None, extend_select
 
 def _split(values: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+
+
+def _codes(selectors: list[str] | None) -> frozenset[str]:
+    """The codes of the rules that are meant; an unknown selector is an error that names the nearest one."""
+    if not selectors:
+        return frozenset()
+    from dnndoctor.registry import load_rules
+    from dnndoctor.select import UnknownSelector, known
+
+    rules = load_rules().values()
+    try:
+        return frozenset(each.code for selector in _split(selectors) for each in known(selector, rules))
+    except UnknownSelector as why:
+        raise BadInput(f"--stop-on: {why}") from None
 
 
 def _check_baseline(settings: Settings, write_it: bool) -> None:

@@ -150,6 +150,7 @@ def close(recorder: Recorder, outcome: str, error: BaseException | None) -> None
         overhead={
             "budget": recorder.cadence.overhead,
             "spent": (meter.spent + store.seconds) / elapsed,
+            "start_seconds": meter.start_seconds,
             "seconds": {**meter.seconds, "writing": store.seconds},
             "looks": recorder.looks_taken(),
             "every": recorder.cadence.every,

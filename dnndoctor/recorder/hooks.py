@@ -30,6 +30,10 @@ def install(recorder: Recorder) -> Installed:
     return installed
 
 
+class StopTraining(KeyboardInterrupt):
+    """Ends a training as Ctrl-C does, so that what the program does then (save, clear away) is done."""
+
+
 class _Steps:
     """The optimizer's border; the thread that makes the first step is the one that trains."""
 
@@ -46,21 +50,31 @@ class _Steps:
         return mine and self._recorder.failure is None and not self._recorder.closed
 
     def leave(self) -> None:
-        """A forked process is not recorded."""
-        self._recorder.closed = True
-        self._installed.remove()
+        """A forked process is not recorded, unless it is the one that begins to train."""
+        if self._recorder.lead is not None or self._recorder.closed:
+            self._recorder.closed = True
+            self._installed.remove()
+        self._recorder.adopt()
 
     def before(self, optimizer: Optimizer, *_: Any) -> None:
+        if self._recorder.asleep:
+            return
         if self._thread is None:
             self._thread = threading.get_ident()
         if self.live:
             self.pay("steps", lambda: self._recorder.before_step(optimizer))
 
     def after(self, optimizer: Optimizer, *_: Any) -> None:
-        if self.live:
+        if self._recorder.asleep > 1:
+            if optimizer is self._recorder.lead:
+                self._recorder.sleep()
+        elif self.live:
             self.pay("steps", lambda: self._recorder.after_step(optimizer))
             if self._rooted != self._recorder.roots:
                 self._hook_roots()
+        if self._recorder.stopping:
+            self._recorder.stopping = False
+            raise StopTraining("stopped by dnndoctor")
 
     def pay(self, kind: str, call: Callable[[], None]) -> None:
         """Call the recorder and count what it costs; a bug of ours stays ours."""
@@ -83,7 +97,7 @@ class _Steps:
 
     def _called(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         recorder = self._recorder
-        if recorder.heard and self.live:
+        if not recorder.asleep and self.live:
             grads = torch.is_grad_enabled()
             self.pay("calls", lambda: recorder.called((*args, *kwargs.values()), grads))
 
@@ -93,7 +107,7 @@ def _wrap_backward(installed: Installed, recorder: Recorder, steps: _Steps) -> N
     inside = threading.local()
 
     def noted(tensors: Iterable[Any], call: Callable[[], Any]) -> Any:
-        if getattr(inside, "now", False) or not recorder.heard:
+        if getattr(inside, "now", False) or recorder.asleep:
             return call()
         if steps.live:
             steps.pay("losses", lambda: recorder.loss(tensors))
@@ -115,7 +129,7 @@ def _wrap_backward(installed: Installed, recorder: Recorder, steps: _Steps) -> N
     @functools.wraps(scale)
     def scaled(self: Any, outputs: Any) -> Any:
         result = scale(self, outputs)
-        if steps.live and recorder.heard:
+        if not recorder.asleep and steps.live:
             recorder.scaled(outputs, result)
         return result
 
@@ -129,6 +143,8 @@ def _wrap_loaders(installed: Installed, recorder: Recorder) -> None:
 
     @functools.wraps(following)
     def timed(self: Any) -> Any:
+        if recorder.asleep:
+            return following(self)
         began = time.perf_counter()
         try:
             return following(self)

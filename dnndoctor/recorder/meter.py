@@ -21,6 +21,8 @@ class Meter:
         self.steps = 0
         self._began: float | None = None
         self._open = False
+        self._opened = 0.0
+        self.start_seconds = 0.0
 
     def start(self) -> None:
         """The first step begins."""
@@ -37,6 +39,13 @@ class Meter:
         """Seconds of all kinds."""
         return sum(self.seconds.values())
 
+    def begun(self) -> None:
+        """What was paid until now was for the start: told, but taken from no step's budget."""
+        now = time.perf_counter()
+        if self._open:
+            self.start_seconds += now - self._opened
+            self._opened = now
+
     def add(self, kind: str, seconds: float) -> None:
         """Note a cost that was measured elsewhere."""
         self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
@@ -46,13 +55,14 @@ class Meter:
         if self._open:
             return 0.0
         self._open = True
-        return time.perf_counter()
+        self._opened = time.perf_counter()
+        return self._opened
 
     def leave(self, began: float, kind: str) -> None:
         """End what ``enter`` began."""
         if began:
             self._open = False
-            self.add(kind, time.perf_counter() - began)
+            self.add(kind, time.perf_counter() - self._opened)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -55,9 +54,9 @@ class Recorder:
         self.lead: Optimizer | None = None
         self.failure: str | None = None
         self.closed = False
-        self.heard = True  # the step that runs is recorded at all
+        self.asleep = 0  # steps to come that are not recorded; the last one of them wakes us
         self.wants_more = False  # somebody asks for every look in the next step
-        self._pid, self._thread = os.getpid(), threading.get_ident()
+        self._pid = os.getpid()
         self._began = time.perf_counter()
         self._transfer = Transfer()
         self._main = {
@@ -83,15 +82,14 @@ class Recorder:
         self._batch_size = 0
         self.roots: list[nn.Module] = []
         self.named: list[tuple[str, torch.Tensor]] = []
-        self.compiled = False
-        self.epochs = 0
+        self.compiled = self._broken = False
+        self.on_begin: Callable[[], None] = lambda: None  # before the first step is made
+        self.stopping = False  # the training is to end at the next border of a step
 
     # what the hooks tell
 
     def loss(self, tensors: Iterable[Any]) -> None:
         """Backward runs on these."""
-        if not self.heard:
-            return
         for each in tensors:
             if isinstance(each, torch.Tensor) and each.numel() == 1:
                 self._losses.append(self._unscaled.pop(id(each), each).detach())
@@ -141,7 +139,7 @@ class Recorder:
             self._other_stepped(optimizer)
             return
         self._without_lead = 0
-        if self.heard:
+        if not self.asleep:
             self._record()
         self._losses.clear()
         self._unscaled.clear()
@@ -155,11 +153,13 @@ class Recorder:
     def _begin(self, optimizer: Optimizer) -> None:
         """The first step of the optimizer that leads: what is trained, and what can be looked at."""
         self.lead = self.optimizers[0] if self.optimizers else optimizer
+        self.on_begin()
         self.meter.start()
         held = [p for group in self.lead.param_groups for p in group["params"]]
         self.roots = list(self.models) or self.known.roots(held)
         self._declare(held)
         facts.write(self)
+        self.meter.begun()
         self._step_began = time.perf_counter()
 
     def _declare(self, held: list[torch.Tensor]) -> None:
@@ -242,7 +242,15 @@ class Recorder:
         for each in self.listeners:
             self._shield(functools.partial(each.stepped, record))
         if losses and not math.isfinite(loss):
+            self._not_finite(step, loss)
+
+    def _not_finite(self, step: int, loss: float) -> None:
+        """The next step is looked at in full; the first of all such steps is told at once."""
+        if not self._broken:
+            self._broken = True
             self.wants_more = True
+            self.store.event(step, "non-finite loss", loss=str(loss))
+            self.store.soon()
 
     def _tell_rate(self, step: int, moment: float, rate: float) -> None:
         """The learning rate where it changes, with the last point before that, and now and then where it does not."""
@@ -264,7 +272,7 @@ class Recorder:
         self._evaluated = False
         self._step_began, self._waited_before = time.perf_counter(), self._waited
         spent = self.meter.spent
-        if self.heard:
+        if not self.asleep:
             plumbing = max(spent - self._paid - self._looked, 0.0)
             self._plumbing = plumbing if not self._plumbing else 0.8 * self._plumbing + 0.2 * plumbing
         self._paid, self._looked = spent, 0.0
@@ -274,9 +282,15 @@ class Recorder:
         else:
             chosen = self.cadence.choose([due for due, _ in self._looks])
         self._now = [by_name[each.name] for each in chosen]
-        self.heard = bool(self._now) or self.step % self.cadence.skip(self._plumbing) == 0
+        self.asleep = 0 if self._now or self._transfer.under_way else self.cadence.skip(self._plumbing) - 1
         for due, look in self._now:
             self._timed(due, look, look.before_forward)
+
+    def sleep(self) -> None:
+        """One of the steps that are not recorded."""
+        self.asleep -= 1
+        self.step += 1
+        self.meter.steps += 1
 
     def _timed(self, due: Due, look: Look, call: Callable[[], Any], ends: bool = False) -> Any:
         began = time.perf_counter()
@@ -343,6 +357,10 @@ class Recorder:
             self.failure = "".join(traceback.format_exception_only(bug)).strip()
             self.failure += f" ({traceback.extract_tb(bug.__traceback__)[-1].name})" if bug.__traceback__ else ""
 
+    def adopt(self) -> None:
+        """This process and thread are the ones that train, if any does."""
+        self._pid = os.getpid()
+
     def add_listener(self, one: Listener) -> None:
         """It hears of the steps from now on."""
         self.listeners.append(one)
@@ -352,11 +370,6 @@ class Recorder:
             call()
         except Exception as bug:  # noqa: BLE001 - what we do must not become an exception of the program's
             self.fail(bug)
-
-    @property
-    def mine(self) -> bool:
-        """Whether this is the process that records, on the thread that trains."""
-        return not self.closed and self.failure is None and os.getpid() == self._pid
 
 
 def _rate(optimizer: Optimizer) -> float:

@@ -33,15 +33,18 @@ class Store:
     ``limit_bytes``: how large the file may grow. ``seconds``: of processor time that writing has taken. Nothing raises
     once it stands: what cannot be written is told on standard error, once, and tried again later.
 
-    Raises sqlite3.Error where no recording can be made at ``path``.
+    The file is made by ``open``, and what was given before that is written then.
     """
 
-    def __init__(self, path: Path, *, limit_bytes: int = 200_000_000, flush_seconds: float = FLUSH_SECONDS) -> None:
-        self.path, self.limit_bytes, self.flush_seconds = path, limit_bytes, flush_seconds
+    def __init__(
+        self, path: Path | None = None, *, limit_bytes: int = 200_000_000, flush_seconds: float = FLUSH_SECONDS
+    ) -> None:
+        self.path = path or Path()
+        self.limit_bytes, self.flush_seconds = limit_bytes, flush_seconds
         self.seconds = 0.0
         self.dropped = 0  # values that found no room while the disk took none
-        self._writer = Writer(str(path), durable=True)
-        self._thinning = Thinning(self._writer, limit_bytes)
+        self.at_intervals: Call = lambda: None  # called by the thread that writes, after each attempt
+        self._writer: Writer | None = None
         self._count = self._waiting = 0
         self._values: list[Values] = []
         self._calls: list[Call] = []
@@ -49,7 +52,21 @@ class Store:
         self._wake = threading.Event()
         self._ended = self._told = self._failing = False
         self._thread = threading.Thread(target=self._run, name="dnndoctor-writer", daemon=True)
+        if path is not None:
+            self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Make the recording, and the thread that writes it. Raises sqlite3.Error where none can be made there."""
+        self.path = path
+        self._writer = Writer(str(path), durable=True)
+        self._thinning = Thinning(self._writer, self.limit_bytes)
         self._thread.start()
+
+    @property
+    def writer(self) -> Writer:
+        """What writes the file; there is one once it is open."""
+        assert self._writer is not None, "the store is not open"
+        return self._writer
 
     def series(self, name: str, role: str, **facts: Any) -> int:
         """Declare a quantity that is measured again and again; gives its number.
@@ -74,11 +91,11 @@ class Store:
     def put(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Rows of any other table; rarely."""
         listed = list(rows)
-        self._calls.append(lambda: self._writer.put_all(table, listed))
+        self._calls.append(lambda: self.writer.put_all(table, listed))
 
     def run(self, **facts: Any) -> None:
         """Facts of the run as a whole."""
-        self._calls.append(lambda: self._writer.run(**facts))
+        self._calls.append(lambda: self.writer.run(**facts))
 
     def event(self, step: int, kind: str, **facts: Any) -> None:
         """Something that happened once."""
@@ -86,17 +103,25 @@ class Store:
 
     def flush(self) -> bool:
         """Make everything so far last, now; gives whether that worked."""
+        if self._writer is None:
+            return False
         with self._writing:
             return self._write()
 
     def close(self) -> None:
-        """Flush and fold everything into the one file."""
+        """Flush and fold everything into the one file, if there is one."""
+        if self._writer is None:
+            return
         self._ended = True
         self._wake.set()
         self._thread.join(timeout=60)
         with self._writing:
             if self._write():
-                self._tried(self._writer.close)
+                self._tried(self.writer.close)
+
+    def soon(self) -> None:
+        """Let the thread write now, and not at its next interval."""
+        self._wake.set()
 
     # the thread that writes
 
@@ -107,10 +132,12 @@ class Store:
             began = time.thread_time()
             with self._writing:
                 self._write()
+            self.at_intervals()
             self.seconds += time.thread_time() - began
 
     def _write(self) -> bool:
         """One transaction; what it was to hold stays for the next one where it fails."""
+        writer = self.writer
         calls, values = self._calls, self._values
         ended, taken = len(calls), len(values)
         count = sum(len(each[2]) for each in values[:taken])
@@ -119,8 +146,8 @@ class Store:
             for call in calls[:ended]:
                 call()
             for step, moment, series, figures in values[:taken]:
-                self._writer.put_step(step, moment, series, figures)
-            self._writer.commit()
+                writer.put_step(step, moment, series, figures)
+            writer.commit()
 
         if not self._tried(transaction):
             return False
@@ -136,7 +163,7 @@ class Store:
             call()
         except (sqlite3.Error, OSError) as why:
             self._failing = True
-            self._writer.roll_back()
+            self.writer.roll_back()
             if not self._told:
                 self._told = True
                 said = f"dnndoctor: {self.path}: cannot be written ({why}); the training goes on, and so do attempts"

@@ -27,6 +27,11 @@ class Transfer:
     def __init__(self) -> None:
         self._waiting: deque[_UnderWay] = deque()
 
+    @property
+    def under_way(self) -> bool:
+        """Whether anything has not arrived yet."""
+        return bool(self._waiting)
+
     def send(self, figures: Sequence[torch.Tensor], deliver: Deliver) -> None:
         """Copy these tensors, each of one or more figures, in one go, and hand them to ``deliver`` as one list."""
         parts = [each.detach().reshape(-1) for each in figures]

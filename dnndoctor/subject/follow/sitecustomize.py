@@ -1,4 +1,4 @@
-"""Run by every Python that the examined script starts, as its first module: waits for torch, and then watches.
+"""Run by every Python that an examined or recorded script starts, as its first module: waits for torch, then watches.
 
 It costs a millisecond where torch is never imported. A ``sitecustomize`` of the user's own runs as it would without us.
 Nothing of ours is imported, as the interpreter may be any other, and whatever goes wrong here stays unsaid.
@@ -39,7 +39,10 @@ def begin() -> None:
 
         if importlib.util.find_spec("dnndoctor") is None:
             sys.path.append(os.environ["DNNDOCTOR_ROOT"])
-        from dnndoctor.subject.follow import begin as watch
+        if os.environ.get("DNNDOCTOR_FLIGHT"):
+            from dnndoctor.recorder.follow import begin as watch
+        else:
+            from dnndoctor.subject.follow import begin as watch
 
         watch()
     except BaseException:  # noqa: BLE001, S110 - an interpreter that cannot be watched runs on as it is
@@ -55,6 +58,8 @@ def run_theirs() -> None:
     sys.modules.setdefault("sitecustomize", ours)  # the import of ours, which is under way, looks for it
 
 
-if os.environ.get("DNNDOCTOR_JOB") and os.environ.get("DNNDOCTOR_FOLLOW") != "0":
+if (os.environ.get("DNNDOCTOR_JOB") or os.environ.get("DNNDOCTOR_FLIGHT")) and os.environ.get(
+    "DNNDOCTOR_FOLLOW"
+) != "0":
     sys.meta_path.insert(0, AfterTorch())
 run_theirs()

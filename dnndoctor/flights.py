@@ -1,0 +1,155 @@
+"""``dnndoctor run``: a whole training with the recorder on, judged while it runs and at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from dnndoctor.config import Settings
+from dnndoctor.diagnosis import Diagnosis, Outcome
+from dnndoctor.examination import rediagnose
+from dnndoctor.findings import Finding, Severity
+from dnndoctor.recording.amend import amend
+from dnndoctor.subject.flight import Flight, Flown
+from dnndoctor.subject.process import signal_in_words
+from dnndoctor.subject.program import Program
+from dnndoctor.workspace import new_recording
+
+JUDGE_EVERY = 10.0  # seconds at least
+JUDGING_SHARE = 0.01  # of one core, for judging while the training runs
+EVENTS_EVERY = 1.0
+
+
+class Live:
+    """Judges the growing recording, and tells each finding once as it arises."""
+
+    def __init__(self, settings: Settings, stop_on: Collection[str], quiet: bool) -> None:
+        self._settings, self._stop_on, self._quiet = settings, frozenset(stop_on), quiet
+        self._told: set[tuple[str, str | None]] = set()
+        self._next = time.monotonic() + JUDGE_EVERY
+        self._events_next = 0.0
+        self._events = 0
+        self.stopped_by: Finding | None = None
+
+    def look(self, flight: Flight) -> None:
+        """Judge if it is time to, or if something has happened."""
+        now = time.monotonic()
+        if now < self._events_next:
+            return
+        self._events_next = now + EVENTS_EVERY
+        happened = self._count_events(flight)
+        if now >= self._next or happened:
+            began = time.process_time()
+            self._judge(flight)
+            cost = time.process_time() - began
+            self._next = time.monotonic() + max(JUDGE_EVERY, cost / JUDGING_SHARE)
+
+    def _count_events(self, flight: Flight) -> bool:
+        count = 0
+        for path in flight.recordings:
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(path)) as database:
+                count += database.execute("SELECT count(*) FROM event").fetchone()[0]
+        before, self._events = self._events, count
+        return count > before
+
+    def _judge(self, flight: Flight) -> None:
+        found = diagnosis_of(flight.recordings, self._settings)
+        for each in found.findings if found is not None else ():
+            key = each.rule, each.subject
+            if each.severity is Severity.INFO or key in self._told:
+                continue
+            self._told.add(key)
+            if not self._quiet:
+                _say(f"{each.rule} [{each.severity}] {each.message}")
+            if each.rule in self._stop_on and self.stopped_by is None:
+                self.stopped_by = each
+                _say(f"{each.rule} ends the training at its next step, as --stop-on asks")
+                flight.stop()
+
+
+def run(
+    program: Program,
+    args: Sequence[str],
+    settings: Settings,
+    *,
+    overhead: float,
+    max_bytes: int,
+    recording: Path | None,
+    stop_on: Collection[str],
+    quiet: bool,
+    report_now: Path | None,
+) -> tuple[Flown, Diagnosis | None]:
+    """Run the program to its end and judge what was recorded; None where no optimizer made a step.
+
+    ``overhead``: a share of the time. ``stop_on``: codes of rules whose findings end the training.
+    """
+    root = Path(settings.root).resolve()
+    path = recording or new_recording(root, program.path)
+    live = Live(settings, stop_on, quiet)
+    if not quiet:
+        _say(f"recording to {_shown(path, root)}; kill -USR1 {os.getpid()} writes a report of it while it runs")
+    flight = Flight(live.look, lambda flying: _report_now(flying, settings, report_now))
+    flown = flight.fly(program, args, recording=path, overhead=overhead, max_bytes=max_bytes)
+    for each in flown.recordings:
+        amend(each, **_ended(flown, live))
+    return flown, diagnosis_of(flown.recordings, settings)
+
+
+def diagnosis_of(found: Sequence[Path], settings: Settings) -> Diagnosis | None:
+    """The diagnosis of a recording, or of the recordings of all ranks together; None where there are none."""
+    usable = [each for each in found if each.exists() and each.stat().st_size]
+    if not usable:
+        return None
+    try:
+        return rediagnose(usable[0], settings)
+    except ValueError:
+        return None
+
+
+def exit_code(flown: Flown) -> int:
+    """The program's own as a shell gives it, 128 and more for a signal."""
+    return flown.code if flown.code >= 0 else 128 - flown.code
+
+
+def _ended(flown: Flown, live: Live) -> dict[str, object]:
+    code = flown.code
+    facts: dict[str, object] = {"exit_code": code}
+    if live.stopped_by is not None:
+        facts["ended_by"] = f"--stop-on {live.stopped_by.rule}"
+    elif flown.memory_killed:
+        facts["ended_by"] = "memory ran out: the system killed it"
+    elif code < 0:
+        facts["ended_by"] = f"signal {-code} ({signal_in_words(-code)})"
+    elif code:
+        facts["ended_by"] = f"exit code {code}"
+    return facts
+
+
+def _report_now(flight: Flight, settings: Settings, path: Path | None) -> None:
+    found = diagnosis_of(flight.recordings, settings)
+    if found is None or found.target.outcome is Outcome.NOT or path is None:
+        _say("no report: no step is recorded yet" if path is not None else "no report: --html says where none goes")
+        return
+    from dnndoctor.reports.html import render
+    from dnndoctor.workspace import write
+
+    write(path, render(found, Path(settings.root), path.parent))
+    _say(f"report of the run until now: {path}")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.2)
+
+
+def _shown(path: Path, root: Path) -> str:
+    full = path.absolute()
+    return str(full.relative_to(root)) if full.is_relative_to(root) else str(path)
+
+
+def _say(message: str) -> None:
+    print(f"dnndoctor: {' '.join(message.split())}", file=sys.stderr, flush=True)
