@@ -76,7 +76,8 @@ class RunFacts:
     ``seed``: torch was seeded with it before the script began, None if it was not.
     ``sources``: digests of the user's files as they were examined.
     ``repeats``: the runs that this is the median of, None for a single one.
-    ``course``: the whole run, where it was read from its logs.
+    ``course``: the whole run, where it was read from its logs or recorded in flight. ``overhead``: the share of its
+    time that the flight recorder took, None where none flew along. ``ended_by``: what ended it, other than its own end.
     """
 
     device: str
@@ -91,6 +92,8 @@ class RunFacts:
     repeats: Repeats | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     course: Course | None = None
+    overhead: float | None = None
+    ended_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

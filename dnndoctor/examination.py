@@ -19,7 +19,8 @@ from dnndoctor.measurements.missing import Missing
 from dnndoctor.placeholders import with_own_names
 from dnndoctor.policy import under_policy
 from dnndoctor.recording.assemble import assemble
-from dnndoctor.recording.logged import is_log
+from dnndoctor.recording.flight import steps_made
+from dnndoctor.recording.logged import is_flight, is_log
 from dnndoctor.recording.reader import Rows, read
 from dnndoctor.registry import load_rules
 from dnndoctor.select import chosen
@@ -81,7 +82,8 @@ def rediagnose(recording: Path, settings: Settings) -> Diagnosis:
     """
     rows = read(recording)
     args = tuple(rows.run.get("args") or ())
-    outcome = Outcome(rows.run.get("outcome") or (Outcome.EXAMINED if rows["step"] else Outcome.NOT))
+    seen = rows["step"] or (is_flight(rows) and steps_made(rows))
+    outcome = Outcome(rows.run.get("outcome") or (Outcome.EXAMINED if seen else Outcome.NOT))
     target = Target(rows.run.get("script") or str(recording), args, "script", outcome, rows.run.get("reason"))
     return _diagnosis(target, rows, settings, recording, (), None)
 
@@ -141,7 +143,7 @@ def _diagnosis(
         notes = (*notes, f"{kept.count} silenced by comments in the source")
     run = RunFacts(
         device=str(rows.run.get("device") or ("unknown" if is_log(rows) else "cpu")),
-        steps_observed=len(rows["step"]),
+        steps_observed=steps_made(rows) if is_flight(rows) else len(rows["step"]),
         wall_seconds=float(rows.run.get("wall_seconds") or 0.0),
         recording=_relative(recording, root),
         phases=rows.run.get("phases") or {},
@@ -151,6 +153,8 @@ def _diagnosis(
         log=_relative(log, root),
         seed=rows.run.get("seed"),
         sources=rows.run.get("sources") or {},
+        overhead=(rows.run.get("overhead") or {}).get("spent"),
+        ended_by=rows.run.get("ended_by"),
     )
     files = Files(lambda name: (root / name).read_bytes(), run.sources)
     return diagnose(target, run, measurements, with_diffs(kept.results, files))

@@ -25,6 +25,8 @@ def described(run: RunFacts) -> tuple[tuple[str, str], ...]:
     """Label and text of each line; empty where no loop was found and nothing was printed by the program."""
     lines = list(_lines(run.loop)) if run.loop else []
     lines += told(run.course) if run.course else []
+    if run.ended_by:
+        lines.append(("ended by", run.ended_by))
     if run.log:
         lines.append(("output", f"the program's own: {run.log}"))
     return tuple((label, printable(text)) for label, text in lines)

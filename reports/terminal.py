@@ -87,7 +87,9 @@ def concise(diagnosis: Diagnosis, color: bool = False) -> str:
 def _head(diagnosis: Diagnosis, pen: Pen) -> str:
     target, run = diagnosis.target, diagnosis.run
     steps = f"{plural(run.steps_observed, 'step')} on {printable(run.device)} in {figure(run.wall_seconds)} s"
-    if run.course is not None:
+    if run.overhead is not None:
+        steps += f", {figure(100 * run.overhead)} % of it for recording"
+    elif run.course is not None:
         steps = f"its logs up to {run.course.at(run.course.last_step)}"
     lines = [f"{pen.paint(one_line(' '.join((target.path, *target.args))), '1')}: {steps}"]
     if target.outcome is not Outcome.EXAMINED:

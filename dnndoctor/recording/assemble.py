@@ -18,6 +18,7 @@ from dnndoctor.recording import (
     domains,
     dropouts,
     experiments,
+    flight,
     found,
     growth,
     hardware,
@@ -118,6 +119,8 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
     }
     if logged.is_log(rows):
         return logged.measured(rows, makers, family)
+    if logged.is_flight(rows):
+        return flight.measured(rows, makers, family)
     if not rows["step"]:
         return {kind: Missing("no optimizer step was seen") for kind in makers}
     taken = {kind: _made(make) for kind, make in makers.items()}

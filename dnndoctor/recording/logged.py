@@ -20,7 +20,12 @@ UNTOLD = "logs do not tell it"
 
 def is_log(rows: Rows) -> bool:
     """Whether the recording was made from logs, so that all else was not so much as looked at."""
-    return rows.run.get("kind") in (KIND, FLIGHT)
+    return bool(rows.run.get("kind") == KIND)
+
+
+def is_flight(rows: Rows) -> bool:
+    """Whether it was made by the flight recorder, over a whole run."""
+    return bool(rows.run.get("kind") == FLIGHT)
 
 
 def course(rows: Rows) -> m.Course | Missing:
@@ -75,12 +80,12 @@ def measured(rows: Rows, every: Iterable[type], family: str | None = None) -> di
     if isinstance(found, Missing):
         return taken
     taken[m.Run] = m.Run("", None, len(rows["step"]), family=family or "supervised", whole=True)
-    taken[m.History] = _history(found)
+    taken[m.History] = history(found)
     if (norm := found.curve("gradient norm")) is not None:
         taken[m.Gradients] = m.Gradients((), norm.step.astype(np.int64), norm.value)
     if found.loss is not None:
         taken[m.Steps] = _steps(rows)
-        taken[m.Finiteness] = _finiteness(found)
+        taken[m.Finiteness] = finiteness(found)
     return taken
 
 
@@ -94,7 +99,8 @@ def _steps(rows: Rows) -> m.Steps:
     return m.Steps(np.asarray([row["step"] for row in table], np.int64), loss, rate, unknown, unknown)
 
 
-def _history(found: m.Course) -> m.History:
+def history(found: m.Course) -> m.History:
+    """The curves as the rules on whole runs take them."""
     loss, held, norm, rate = (
         found.curve(each) for each in ("loss", "validation loss", "gradient norm", "learning rate")
     )
@@ -113,7 +119,8 @@ def _history(found: m.Course) -> m.History:
     )
 
 
-def _finiteness(found: m.Course) -> m.Finiteness:
+def finiteness(found: m.Course) -> m.Finiteness:
+    """Whether the loss, or else the gradient norm, stopped being finite for good."""
     loss = found.loss
     assert loss is not None
     turn = found.lasting

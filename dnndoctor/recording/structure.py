@@ -206,6 +206,24 @@ def weights(rows: Rows, graph: Graph) -> m.Weights | Missing:
     return m.Weights(tuple(found)) if found else Missing("no parameter was seen")
 
 
+def bare_weights(rows: list[Row]) -> m.Weights:
+    """Parameters of which no operation was seen that uses them; ``rows`` as in the table."""
+    fields = m.Parameter.__dataclass_fields__
+    columns = ("name", "module", "module_class", "kind", "fan_in", "fan_out", "location", "optimizer", "learning_rate")
+    return m.Weights(
+        tuple(
+            m.Parameter(
+                **{column: row[column] for column in columns},
+                shape=tuple(row["shape"]),
+                trainable=bool(row["trainable"]),
+                drawn="std" in row["facts"],
+                **{key: value for key, value in row["facts"].items() if key in fields},
+            )
+            for row in rows
+        )
+    )
+
+
 def gradients(rows: Rows) -> m.Gradients | Missing:
     """Gradients and updates by parameter."""
     order = [r["name"] for r in rows["parameter"]]
