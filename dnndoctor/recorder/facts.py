@@ -144,6 +144,7 @@ def close(recorder: Recorder, outcome: str, error: BaseException | None) -> None
         steps=recorder.step,
         wall_seconds=elapsed,
         ending=outcome,
+        steps_beside=recorder.beside,
         outcome="examined" if recorder.step else "not-examined",
         log_facts=log,
         peak_bytes=device.peak_resident_bytes(),

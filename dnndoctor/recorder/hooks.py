@@ -71,7 +71,7 @@ class _Steps:
         elif self.live:
             self.pay("steps", lambda: self._recorder.after_step(optimizer))
             if self._rooted != self._recorder.roots:
-                self._hook_roots()
+                self.pay("start", self._hook_roots)
         if self._recorder.stopping:
             self._recorder.stopping = False
             raise StopTraining("stopped by dnndoctor")
@@ -91,7 +91,7 @@ class _Steps:
     def _hook_roots(self) -> None:
         """Calls of the models that are trained, but not of what is inside of them."""
         for root in self._recorder.roots:
-            if not any(root is each for each in self._rooted):
+            if not any(root is each for each in self._rooted) and not isinstance(root, torch.jit.ScriptModule):
                 self._installed.hold(root.register_forward_pre_hook(self._called, with_kwargs=True))
         self._rooted = list(self._recorder.roots)
 

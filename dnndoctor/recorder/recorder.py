@@ -70,6 +70,7 @@ class Recorder:
         self._unscaled: dict[int, torch.Tensor] = {}
         self._others: dict[int, tuple[Optimizer, int, int]] = {}  # by id: with the series of its loss and its rate
         self._without_lead = 0
+        self.beside = 0  # steps of other optimizers than the one that leads
         self._step_began = self._began
         self._waited = self._waited_before = 0.0
         self._evaluated = False
@@ -311,6 +312,7 @@ class Recorder:
             loss, rate = self.store.series(f"loss of {name}", "other"), self.store.series(f"rate of {name}", "other")
             self._others[id(optimizer)] = (optimizer, loss, rate)
         _, loss, rate = self._others[id(optimizer)]
+        self.beside += 1
         losses, at, moment = list(self._losses), self.step, time.perf_counter() - self._began
         self._losses.clear()
         value = _rate(optimizer)

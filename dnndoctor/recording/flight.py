@@ -20,6 +20,7 @@ from dnndoctor.recording.structure import bare_weights
 UNTOLD = "the flight recorder does not look at it; dnndoctor check does"
 SAMPLED_ROWS = 64  # of a batch, by one look
 REMEMBERED = 32  # looks
+IN_TURN = 0.1  # steps of other optimizers to those of the first, from which on they train against each other
 ZERO_SIDED = {"ReLU": "relu", "ReLU6": "relu6", "Threshold": "threshold"}
 
 
@@ -57,7 +58,7 @@ def _run(rows: Rows, course: m.Course, family: str | None) -> m.Run:
         accelerator=run.get("accelerator"),
         steps=int(course.last_step) + 1,
         pretrained=any(row["facts"].get("loaded") for row in rows["parameter"]),
-        family=family or "supervised",
+        family=family or ("gan" if _in_turn(rows, course) else "supervised"),
         models=tuple(row["class"] for row in rows["module"]),
         parameters=sum(int(np.prod(row["shape"])) for row in rows["parameter"]),
         wall_seconds=run.get("wall_seconds") or 0.0,
@@ -65,6 +66,13 @@ def _run(rows: Rows, course: m.Course, family: str | None) -> m.Run:
         python_version=run.get("python_version") or "",
         whole=True,
     )
+
+
+def _in_turn(rows: Rows, course: m.Course) -> bool:
+    """Whether several optimizers step in turn, as of networks that train against each other: no loss of them falls."""
+    other = [row["id"] for row in rows["series"] if row["name"].startswith("rate of ") and row["id"] in rows.points]
+    beside = rows.run.get("steps_beside") or sum(len(rows.points[each].step) for each in other)
+    return bool(beside > IN_TURN * (course.last_step + 1))
 
 
 def _series(rows: Rows, role: str, key: str) -> dict[str, dict[str, Points]]:
