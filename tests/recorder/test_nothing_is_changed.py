@@ -112,7 +112,7 @@ def half_precision(told: Told) -> nn.Module:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             loss = functional.cross_entropy(model(X), Y)
-        scaler.scale(loss).backward()
+        backward(scaler.scale(loss))
         scaler.step(optimizer)
         scaler.update()
         told += [loss.item(), scaler.get_scale()]
