@@ -11,9 +11,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._compile import _disable_dynamo
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from dnndoctor.observe.transforms import transformed
+from dnndoctor.recorder.looks import is_compiled
 from dnndoctor.recorder.recorder import Recorder
 from dnndoctor.subject.installed import Installed
 
@@ -22,8 +25,17 @@ def install(recorder: Recorder) -> Installed:
     """Follow every optimizer's steps, backward passes, loaders and calls of the models that are trained."""
     installed = Installed()
     steps = _Steps(recorder, installed)
-    installed.hold(register_optimizer_step_pre_hook(steps.before))
-    installed.hold(register_optimizer_step_post_hook(steps.after))
+
+    @_disable_dynamo  # an optimizer's step that is compiled would have what its hooks do compiled with it
+    def before(optimizer: Optimizer, *_: Any) -> None:
+        steps.before(optimizer)
+
+    @_disable_dynamo
+    def after(optimizer: Optimizer, *_: Any) -> None:
+        steps.after(optimizer)
+
+    installed.hold(register_optimizer_step_pre_hook(before))
+    installed.hold(register_optimizer_step_post_hook(after))
     _wrap_backward(installed, recorder, steps)
     _wrap_loaders(installed, recorder)
     os.register_at_fork(after_in_child=steps.leave)
@@ -42,6 +54,7 @@ class _Steps:
         self._installed = installed
         self._thread: int | None = None
         self._rooted: list[nn.Module] = []
+        self._wrapped: set[type] = set()
 
     @property
     def live(self) -> bool:
@@ -56,7 +69,7 @@ class _Steps:
             self._installed.remove()
         self._recorder.adopt()
 
-    def before(self, optimizer: Optimizer, *_: Any) -> None:
+    def before(self, optimizer: Optimizer) -> None:
         if self._recorder.asleep:
             return
         if self._thread is None:
@@ -64,14 +77,14 @@ class _Steps:
         if self.live:
             self.pay("steps", lambda: self._recorder.before_step(optimizer))
 
-    def after(self, optimizer: Optimizer, *_: Any) -> None:
+    def after(self, optimizer: Optimizer) -> None:
         if self._recorder.asleep > 1:
             if optimizer is self._recorder.lead:
                 self._recorder.sleep()
         elif self.live:
             self.pay("steps", lambda: self._recorder.after_step(optimizer))
             if self._rooted != self._recorder.roots:
-                self.pay("start", self._hook_roots)
+                self._hook_roots()
         if self._recorder.stopping:
             self._recorder.stopping = False
             raise StopTraining("stopped by dnndoctor")
@@ -89,15 +102,31 @@ class _Steps:
             meter.leave(began, kind)
 
     def _hook_roots(self) -> None:
-        """Calls of the models that are trained, but not of what is inside of them."""
+        """Calls of the models that are trained, but not of what is inside of them.
+
+        Wrapped in their classes: hooks of a module would be copied, saved and scripted together with it.
+        """
         for root in self._recorder.roots:
-            if not any(root is each for each in self._rooted) and not isinstance(root, torch.jit.ScriptModule):
-                self._installed.hold(root.register_forward_pre_hook(self._called, with_kwargs=True))
+            kind = type(root)
+            if kind not in self._wrapped and not is_compiled(root):
+                self._wrapped.add(kind)
+                self._installed.patch(kind, "__call__", self._told(vars(kind).get("__call__")))
         self._rooted = list(self._recorder.roots)
 
-    def _called(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _told(self, own: Callable[..., Any] | None) -> Callable[..., Any]:
+        """``own``: the ``__call__`` of the class itself, if it has one."""
+
+        @functools.wraps(own or nn.Module.__call__)
+        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if not torch.compiler.is_compiling() and not self._recorder.asleep:
+                self._called(module, args, kwargs)
+            return own(module, *args, **kwargs) if own else nn.Module.__call__(module, *args, **kwargs)
+
+        return call
+
+    def _called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         recorder = self._recorder
-        if not recorder.asleep and self.live:
+        if self.live and any(module is each for each in self._rooted) and not transformed():
             grads = torch.is_grad_enabled()
             self.pay("calls", lambda: recorder.called((*args, *kwargs.values()), grads))
 
@@ -107,7 +136,7 @@ def _wrap_backward(installed: Installed, recorder: Recorder, steps: _Steps) -> N
     inside = threading.local()
 
     def noted(tensors: Iterable[Any], call: Callable[[], Any]) -> Any:
-        if getattr(inside, "now", False) or recorder.asleep:
+        if torch.compiler.is_compiling() or getattr(inside, "now", False) or recorder.asleep:
             return call()
         if steps.live:
             steps.pay("losses", lambda: recorder.loss(tensors))

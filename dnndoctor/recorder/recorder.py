@@ -15,7 +15,9 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from dnndoctor.recorder import facts
-from dnndoctor.recorder.looks import Look, is_compiled, leaves, looks_of
+from dnndoctor.recorder.activations import leaves
+from dnndoctor.recorder.look import Look
+from dnndoctor.recorder.looks import is_compiled, looks_of
 from dnndoctor.recorder.meter import Cadence, Due, Meter
 from dnndoctor.recorder.roots import Known, named_parameters
 from dnndoctor.recorder.step import Listener, StepRecord
