@@ -36,7 +36,8 @@ def _spikes(value: Floats, most: int) -> NDArray[np.intp]:
     far = _distance(finite)
     found = np.flatnonzero(far > SIGMAS)
     found = found[np.argsort(-far[found], kind="stable")[: most - 2]]
-    return known[np.concatenate([found, [np.argmin(finite), np.argmax(finite)]])]
+    chosen: NDArray[np.intp] = known[np.concatenate([found, [np.argmin(finite), np.argmax(finite)]])]
+    return chosen
 
 
 def _distance(value: Floats) -> Floats:

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from dnndoctor.recorder import store as module
+from dnndoctor.recorder.history import History
 from dnndoctor.recorder.store import Store
 from dnndoctor.recording.reader import Rows, read
+from dnndoctor.recording.writer import Writer
 
 KILLS = 200
 
@@ -24,7 +26,7 @@ KILLS = 200
 def _filled(path: Path, steps: int, limit: int = 200_000_000, spike: int = -1) -> tuple[Store, int, int]:
     store = Store(path, limit_bytes=limit)
     loss, norm = store.series("loss", "loss"), store.series("gradient norm", "gradient norm")
-    noise = random.Random(1)  # noqa: S311 - no secret
+    noise = random.Random(1)
     for step in range(steps):
         value = 50.0 if step == spike else 2.0 + noise.random() / 10
         store.add(step, step / 100, [loss, norm], [value, float("nan") if step == spike + 1 else 1.0])
@@ -56,8 +58,8 @@ def test_any_reader_of_sqlite_sees_the_points_one_by_one(tmp_path: Path) -> None
         with sqlite3.connect(tmp_path / "a.dnnrec") as database:
             assert database.execute(query, (loss,)).fetchall() == [(4.0, 50.0, 0.04)]
             assert database.execute("SELECT count(*), count(value) FROM point").fetchone() == (20, 19)
-        store._disk[1].sort()
-        store._disk[0].commit()
+        _disk(store)[1].sort()
+        _disk(store)[0].commit()
     store.close()
 
 
@@ -92,8 +94,8 @@ def test_memory_stays_bounded_where_nothing_can_be_written(
     store = Store(tmp_path / "a.dnnrec", flush_seconds=60)
     loss = store.series("loss", "loss")
     store.flush()
-    real = store._disk[0].commit
-    monkeypatch.setattr(store._disk[0], "commit", lambda: _raise(sqlite3.OperationalError("database or disk is full")))
+    real = _disk(store)[0].commit
+    monkeypatch.setattr(_disk(store)[0], "commit", lambda: _raise(sqlite3.OperationalError("database or disk is full")))
     for step in range(20_000):
         store.add(step, 0.0, [loss], [9.0 if step == 7 else 1.0])
         if step % 1_000 == 0:
@@ -101,7 +103,7 @@ def test_memory_stays_bounded_where_nothing_can_be_written(
     store.event(5, "after")
     store.flush()
     assert sum(map(len, store._due_points)) <= 4_000
-    monkeypatch.setattr(store._disk[0], "commit", real)
+    monkeypatch.setattr(_disk(store)[0], "commit", real)
     store.close()
     rows = read(tmp_path / "a.dnnrec")
     assert rows.points[loss].value.max() == 9.0
@@ -111,6 +113,11 @@ def test_memory_stays_bounded_where_nothing_can_be_written(
     told = capsys.readouterr().err
     assert told.count("cannot be written") == 1
     assert "the training goes on" in told
+
+
+def _disk(store: Store) -> tuple[Writer, History]:
+    assert store._disk is not None
+    return store._disk
 
 
 def _raise(error: Exception) -> None:
@@ -193,7 +200,7 @@ def _killed(path: Path, after: float, flush: float, limit: int) -> tuple[Rows, f
 
 
 def test_after_a_kill_all_but_the_last_moments_is_there(tmp_path: Path) -> None:
-    chance = random.Random(7)  # noqa: S311 - no secret
+    chance = random.Random(7)
     for number in range(6):
         limit = 200_000_000 if number % 2 else 600_000  # a small one is thinned all the time
         rows, moment = _killed(tmp_path / f"{number}.dnnrec", chance.uniform(0.0, 1.0), 0.1, limit)
@@ -208,6 +215,8 @@ if __name__ == "__main__":  # python -m tests.recorder.test_store: as many kills
     missing = []
     for number in range(KILLS):
         with tempfile.TemporaryDirectory() as folder:
-            rows, moment = _killed(Path(folder, "a.dnnrec"), random.uniform(0, 6), 2.0, (200_000_000, 600_000)[number % 2])  # noqa: S311 E501
+            rows, moment = _killed(
+                Path(folder, "a.dnnrec"), random.uniform(0, 6), 2.0, (200_000_000, 600_000)[number % 2]
+            )
             missing.append(moment - max((float(each.value[-1]) for each in rows.points.values()), default=moment))
     print(f"{KILLS} kills, {len(missing)} readable, at most {max(missing):.2f} s missing")
