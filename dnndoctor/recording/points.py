@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 4096  # points in a row
+MOST = 1024  # points in a row: where a page of the file is lost, all of its row is
 STEP, VALUE, TIME, LAST = 0, 1, 2, 3  # columns
 
 Floats = NDArray[np.float64]
