@@ -26,8 +26,7 @@ def record(merged: Merged, weights: Iterable[Snapshot], path: Path, title: str) 
             first.setdefault(role, series)
             facts = {"file": str(file)}
             writer.put("series", {"id": index, "name": series.name, "role": role.value, "facts": facts})
-            columns = (series.step, series.value, series.time, series.line)
-            writer.put_points(index, *(each.tolist() for each in columns))
+            writer.put_points(index, series.step, series.value, series.time, series.line)
         _steps(writer, first)
         weights = list(weights)
         rows = [

@@ -116,20 +116,26 @@ def _activations(rows: Rows) -> m.Activations | Missing:
 
 
 def _history(kinds: dict[str, Points]) -> tuple[m.ActivationStatistics, ...]:
-    dead, mean, std, zero = (kinds[each] for each in ("dead share", "mean", "std", "zero share"))
+    dead = kinds["dead share"]
+    mean, std, zero = (_held(kinds[each], dead.step) for each in ("mean", "std", "zero share"))
     return tuple(
         m.ActivationStatistics(
             step=int(step),
-            mean=float(mean.value[at]),
-            std=float(std.value[at]),
+            mean=float(mean[at]),
+            std=float(std[at]),
             unit_std=float("nan"),
             max_abs=float("nan"),
-            zero_share=float(zero.value[at]),
+            zero_share=float(zero[at]),
             dead_share=float(dead.value[at]),
             pooled=SAMPLED_ROWS * min(at + 1, REMEMBERED),
         )
-        for at, step in enumerate(dead.step[: min(len(each.step) for each in kinds.values())])
+        for at, step in enumerate(dead.step)
     )
+
+
+def _held(points: Points, step: np.ndarray) -> np.ndarray:
+    """The last values until these steps: of what was told together, thinning may have kept different points."""
+    return points.value[np.clip(np.searchsorted(points.step, step, "right") - 1, 0, None)]
 
 
 def _steps(course: m.Course) -> m.Steps:

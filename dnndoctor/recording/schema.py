@@ -1,6 +1,6 @@
 """The tables of a recording. Units are SI or counts, lists and mappings JSON text, places file, line and column."""
 
-VERSION = 1
+VERSION = 2  # 1 had each point in a row of its own
 APPLICATION_ID = 0x444E4E52  # "DNNR"
 
 _PLACE = "file TEXT, line INTEGER, column INTEGER"
@@ -33,12 +33,25 @@ TABLES: dict[str, str] = {
     "PRIMARY KEY (batch_size, repeat)",
     "series": "id INTEGER PRIMARY KEY, name TEXT, role TEXT, facts TEXT",
     "checkpoint": "id INTEGER PRIMARY KEY, path TEXT, step REAL, facts TEXT",
-    "point": "series INTEGER, step REAL, value REAL, time REAL, line INTEGER",
+    "stretch": "id INTEGER PRIMARY KEY, series INTEGER, level INTEGER, first REAL, last REAL, kept INTEGER, "
+    "seen INTEGER, non_finite INTEGER, low REAL, mean REAL, high REAL, points TEXT",
+    "recent": "id INTEGER PRIMARY KEY, points TEXT",
     "event": f"id INTEGER PRIMARY KEY, step INTEGER, kind TEXT, facts TEXT, {_PLACE}",
 }
+
+POINT = """
+CREATE VIEW point AS
+SELECT series, json_extract(each.value, '$[0]') AS step, json_extract(each.value, '$[1]') AS value,
+       json_extract(each.value, '$[2]') AS time, json_extract(each.value, '$[3]') AS line
+FROM stretch, json_each(stretch.points) AS each
+UNION ALL
+SELECT json_extract(each.value, '$[3]'), json_extract(each.value, '$[0]'), json_extract(each.value, '$[1]'),
+       json_extract(each.value, '$[2]'), NULL
+FROM recent, json_each(recent.points) AS each
+"""
 
 
 def create() -> list[str]:
     """The statements that make an empty recording."""
     tables = [f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()]
-    return [f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {VERSION}", *tables]
+    return [f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {VERSION}", *tables, POINT]

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnndoctor.findings import Location
 from dnndoctor.recording import schema
-
-Point = tuple[float, float | None, float, int]  # step, value, time, line
-_POINT = "step, value, time, line"
+from dnndoctor.recording.points import stretches
 
 
 class Writer:
     """One recording, open for writing; ``put`` replaces a row with the same key.
 
-    ``durable``: what was committed survives a power cut too, and not only the end of the process.
+    ``durable``: each commit also outlives a power cut, at the price of waiting for the disk.
     """
 
     def __init__(self, path: str, *, durable: bool = False) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._open = False
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+        self._begin()
         for statement in schema.create():
             self._db.execute(statement)
-        self._open = False
+        self.commit()
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._db.execute("BEGIN")
+            self._open = True
 
     def put(self, table: str, row: Mapping[str, Any]) -> None:
         """Insert or replace one row."""
@@ -40,9 +46,7 @@ class Writer:
         rows = [_flat(row) for row in rows]
         if not rows:
             return
-        if not self._open:
-            self._db.execute("BEGIN")
-            self._open = True
+        self._begin()
         columns = list(rows[0])
         marks = ", ".join("?" * len(columns))
         self._db.executemany(
@@ -50,58 +54,38 @@ class Writer:
             [tuple(row[column] for column in columns) for row in rows],
         )
 
-    def put_points(self, series: int, *columns: Iterable[float]) -> None:
-        """The points of a logged series: step, value, time and line, nan where not told."""
-        rows = ((series, *row) for row in zip(*columns, strict=True))
-        if not self._open:
-            self._db.execute("BEGIN")
-            self._open = True
-        self._db.executemany("INSERT INTO point (series, step, value, time, line) VALUES (?, ?, ?, ?, ?)", rows)
-
-    def put_step(self, step: int, moment: float, series: Sequence[int], values: Sequence[float]) -> None:
-        """One point for each of these logged series; what is not a number is kept as null."""
-        if not self._open:
-            self._db.execute("BEGIN")
-            self._open = True
-        self._db.executemany(
-            "INSERT INTO point (series, step, value, time, line) VALUES (?, ?, ?, ?, 0)",
-            [(number, step, value, moment) for number, value in zip(series, values, strict=True)],
-        )
-
-    def index_points(self) -> None:
-        """Let the points of one series be found without reading all others."""
-        self._db.execute("CREATE INDEX IF NOT EXISTS point_series ON point (series)")
-
-    def rewrite_points(self, lengths: Mapping[int, bool], keep: Callable[[list[Point]], list[Point]]) -> None:
-        """Put all points anew into the file, in one transaction; what is only deleted leaves half-empty pages.
-
-        ``lengths``: every series, and whether it is to be shortened: ``keep`` gives those of its points that stay.
-        """
-        self._db.execute("BEGIN")
-        self._open = True
-        self._db.execute(f"CREATE TABLE kept ({schema.TABLES['point']})")
-        for number, shortened in lengths.items():
-            found = self._db.execute(f"SELECT {_POINT} FROM point WHERE series = ? ORDER BY rowid", (number,))  # noqa: S608
-            kept = keep(found.fetchall()) if shortened else found
-            rows = ((number, *point) for point in kept)
-            self._db.executemany(f"INSERT INTO kept (series, {_POINT}) VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608
-        self._db.execute("DROP TABLE point")
-        self._db.execute("ALTER TABLE kept RENAME TO point")
-        self.index_points()
-        self.commit()
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def roll_back(self) -> None:
-        """Forget what was not committed."""
-        if self._open:
-            self._open = False
-            with contextlib.suppress(sqlite3.Error):  # it was rolled back already, by the error
-                self._db.execute("ROLLBACK")
+    def put_points(self, series: int, *columns: NDArray[Any]) -> None:
+        """The points of a logged series: step, value, time and line, nan or 0 where not told."""
+        self.put_all("stretch", list(stretches(series, np.column_stack(columns))))
 
     def clear(self, table: str, **where: str) -> None:
-        """Delete the rows in which these columns have these values."""
-        conditions = " AND ".join(f"{column} = ?" for column in where)
+        """Delete the rows in which these columns have these values; without any, all of them."""
+        conditions = " AND ".join(f"{column} = ?" for column in where) or "TRUE"
         self._db.execute(f"DELETE FROM {table} WHERE {conditions}", tuple(where.values()))  # noqa: S608 - names are ours
+
+    def rows(self, table: str, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows with these ids, in their order, as they are stored."""
+        self._begin()
+        found = self._db.execute(f"SELECT * FROM {table} WHERE id IN ({_marks(ids)}) ORDER BY id", tuple(ids))  # noqa: S608
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def columns(self, table: str, *names: str) -> list[tuple[Any, ...]]:
+        """These columns of all rows."""
+        return self._db.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY id").fetchall()  # noqa: S608
+
+    def remove(self, table: str, ids: Sequence[int]) -> None:
+        """Delete the rows with these ids."""
+        self._begin()
+        self._db.execute(f"DELETE FROM {table} WHERE id IN ({_marks(ids)})", tuple(ids))  # noqa: S608 - names are ours
+
+    def used_bytes(self) -> int:
+        """Of the file, without what was freed and will be used again."""
+        pages, free, size = (
+            int(self._db.execute(f"PRAGMA {each}").fetchone()[0])
+            for each in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
 
     def run(self, **facts: Any) -> None:
         """Facts of the run as a whole."""
@@ -113,11 +97,39 @@ class Writer:
             self._db.execute("COMMIT")
             self._open = False
 
+    def roll_back(self) -> None:
+        """Forget what was not committed."""
+        self._open = False
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def checkpoint(self, log_pages: int | None = None) -> None:
+        """Move what is in the log into the file, as far as no reader needs it there.
+
+        ``log_pages``: from now on whenever it has that many.
+        """
+        if log_pages is not None:
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {log_pages}")
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def close(self) -> None:
         """Commit and fold the log into the one file."""
         self.commit()
         self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.close()
+
+    def abandon(self) -> None:
+        """Close what cannot be written any more; what was committed stays in the log beside the file."""
+        self._open = False
+        self._db.close()
+
+    def leave(self) -> None:
+        """In a forked process: never touch the file again, not even to close it, which would end the parent's log."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._db))
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
