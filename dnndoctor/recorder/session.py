@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from torch.optim.optimizer import Optimizer
 
+from dnndoctor.observe.data import flat_tensors
 from dnndoctor.postmortem.names import role
 from dnndoctor.recorder import facts
 from dnndoctor.recorder.hooks import install
@@ -51,6 +52,19 @@ class Watching:
         """
         if not self.recorder.closed:
             self.recorder.log(name, float(value), role(name).value, step)
+
+    def batch(self, batch: Any) -> None:
+        """A step begins with this batch; for loops that train a model without calling it as a whole."""
+        recorder = self.recorder
+        if not recorder.heard or not recorder.mine:
+            return
+        began = recorder.meter.enter()
+        try:
+            recorder.called(tuple(flat_tensors(batch)), True)
+        except Exception as bug:  # noqa: BLE001 - it is told in the report
+            recorder.fail(bug)
+        finally:
+            recorder.meter.leave(began, "calls")
 
     def report(self) -> Checked:
         """The diagnosis of what is recorded until now."""
@@ -105,7 +119,7 @@ def watch(
     """
     share = checked_overhead(overhead)
     models = _several(model, nn.Module, "model")
-    optimizers = _several(optimizer, Optimizer, "optimizer")
+    optimizers = tuple(_inner(each) for each in _several(optimizer, Optimizer, "optimizer"))
     script = sys.argv[0] if sys.argv and sys.argv[0] else "notebook"
     place = Path(path) if path is not None else new_recording(Path(), script)
     check_writable(place)
@@ -130,6 +144,12 @@ def _several(value: Any, kind: type, name: str) -> tuple[Any, ...]:
     if wrong is not None:
         raise BadInput(f"{name} is a {type(wrong).__name__}: give a {kind.__module__}.{kind.__name__}, or several")
     return listed
+
+
+def _inner(optimizer: Optimizer) -> Optimizer:
+    """The one that steps: Accelerate's holds it, and is an optimizer by name only."""
+    held = getattr(optimizer, "optimizer", None)
+    return _inner(held) if isinstance(held, Optimizer) else optimizer
 
 
 def _outcome(error: BaseException | None) -> str:
