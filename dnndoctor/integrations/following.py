@@ -50,7 +50,6 @@ class Following:
         self._options: Any = dict(options)
         self._report = self._options.pop("report", True)
         self._html = self._options.pop("html", None)
-        self._rank = 0
         self.watching: Watching | None = None
         self.diagnosis: Checked | None = None
         self._check()
@@ -65,8 +64,8 @@ class Following:
             if each is not None:
                 check_writable(Path(each))
 
-    def begin(self, model: Any, optimizers: Any, rank: int = 0) -> None:
-        """A training begins; ``model`` and ``optimizers`` may be None: whatever makes steps. ``rank``: of its process.
+    def begin(self, model: Any, optimizers: Any) -> None:
+        """A training begins; ``model`` and ``optimizers`` may be None: whatever makes steps.
 
         What is no optimizer of torch is left out.
         """
@@ -76,13 +75,10 @@ class Following:
         from dnndoctor.workspace import BadInput
 
         self.end()
-        self._rank = rank
         listed = optimizers if isinstance(optimizers, list | tuple) else [optimizers]
-        path = self._options.get("path")
-        options = self._options | {"path": _of_rank(Path(path), rank) if path is not None else None}
         try:
             self.watching = dnndoctor.watch(
-                model, [each for each in listed if isinstance(each, Optimizer)] or None, **options
+                model, [each for each in listed if isinstance(each, Optimizer)] or None, **self._options
             )
         except (BadInput, OSError) as why:
             _say(f"{why}; this training is not recorded")
@@ -113,9 +109,11 @@ class Following:
             return
         watching, self.watching = self.watching, None
         atexit.unregister(self.end)
+        from dnndoctor.recorder.session import ranks
+
         watching.close(outcome, error)
-        if self._rank != 0:
-            return
+        if not watching.own or ranks()[0] != 0:
+            return  # a run reports itself, and other ranks are told of beside the first
         try:
             self.diagnosis = watching.report()
             self._tell(self.diagnosis, watching)
@@ -137,10 +135,6 @@ class Following:
     def __getstate__(self) -> dict[str, Any]:
         """Frameworks copy callbacks and send them to other processes: a recording stays where it is made."""
         return self.__dict__ | {"watching": None, "diagnosis": None}
-
-
-def _of_rank(path: Path, rank: int) -> Path:
-    return path.with_name(f"{path.stem}-rank{rank}{path.suffix}") if rank else path
 
 
 def _number(value: Any) -> float | None:

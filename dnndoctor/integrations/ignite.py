@@ -40,9 +40,7 @@ class FlightRecorder:
         return self
 
     def _begin(self, trainer: Engine) -> None:
-        import ignite.distributed as idist
-
-        self._following.begin(self._model, self._optimizer, idist.get_rank())
+        self._following.begin(self._model, self._optimizer)
         # Added now, it runs after all handlers that were there: evaluations at the end belong to the run.
         ending = trainer.add_event_handler(Events.COMPLETED, self._end)
         self._ending = ending

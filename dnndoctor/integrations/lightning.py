@@ -39,7 +39,7 @@ class FlightRecorder(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """The optimizers are there."""
         compiled = getattr(pl_module, "_compiler_ctx", None)  # the module of the user's is then inside of what runs
-        self._following.begin(None if compiled else pl_module, trainer.optimizers, trainer.global_rank)
+        self._following.begin(None if compiled else pl_module, trainer.optimizers)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """``training_step`` may well not call the module itself, which is what a recorder would hear."""

@@ -30,7 +30,7 @@ class FlightRecorder(TrainerCallback):
         """The model and the optimizer are prepared."""
         compiled = getattr(args, "torch_compile", False)  # what is handed over is then inside of what runs
         model = None if compiled else kwargs.get("model")
-        self._following.begin(model, kwargs.get("optimizer"), getattr(args, "process_index", 0))
+        self._following.begin(model, kwargs.get("optimizer"))
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
         """``eval_loss`` and what ``compute_metrics`` gave; times and counts are of no use here."""

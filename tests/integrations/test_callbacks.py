@@ -385,12 +385,53 @@ def test_a_recording_that_cannot_begin_is_told_and_the_training_goes_on(
 
 
 def test_other_ranks_write_beside_the_first_and_do_not_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     following = Following({"path": tmp_path / "a.dnnrec"})
-    following.begin(None, None, rank=1)
+    following.begin(None, None)
     following.log({"val_acc": torch.tensor(0.5), "val_f1": np.float32(0.5), "name": "a", "loss": 1.0, "per": [1.0, 2]})
     following.end()
     assert capsys.readouterr().err == ""
-    assert [each.name for each in tmp_path.iterdir()] == ["a-rank1.dnnrec"]
-    assert set(curves(tmp_path / "a-rank1.dnnrec")) == {"val_acc", "val_f1"}
+    assert [each.name for each in tmp_path.iterdir()] == ["a.rank1.dnnrec"]
+    assert set(curves(tmp_path / "a.rank1.dnnrec")) == {"val_acc", "val_f1"}
+
+
+SCRIPT = """
+import sys, torch
+from torch import nn
+from dnndoctor.integrations.following import Following
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 2))
+optimizer = torch.optim.Adam(model.parameters(), 0.01)
+following = Following({"path": "own.dnnrec"})
+following.begin(model, optimizer)
+for step in range(60):
+    optimizer.zero_grad()
+    x = torch.randn(32, 8)
+    following.batch(x)
+    nn.functional.cross_entropy(model(x), (x[:, 0] > 0).long()).backward()
+    optimizer.step()
+    following.log({"val_loss": 0.5})
+following.end()
+"""
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_under_dnndoctor_itself_there_is_no_second_recording(tmp_path: Path, command: str) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    options = ["--no-probes"] if command == "check" else []
+    ran = subprocess.run(
+        [sys.executable, "-m", "dnndoctor", command, *options, "--exit-zero", "train.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    assert not (tmp_path / "own.dnnrec").exists()
+    assert "no report" not in ran.stderr
+    assert [each.name for each in (tmp_path / ".dnndoctor").glob("*.dnnrec")] == ["train.dnnrec"]
+    if command == "run":
+        assert "val_loss" in curves(tmp_path / ".dnndoctor" / "train.dnnrec")
