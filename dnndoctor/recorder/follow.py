@@ -13,7 +13,7 @@ from types import TracebackType
 
 import msgspec
 
-from dnndoctor.recorder import facts
+from dnndoctor.recorder import current, facts
 from dnndoctor.recorder.construction import note_construction
 from dnndoctor.recorder.hooks import install
 from dnndoctor.recorder.recorder import Recorder
@@ -30,6 +30,7 @@ def begin() -> None:
     recorder = Recorder(store, overhead=job.overhead)
     installed = install(recorder)
     note_construction(installed, recorder.known)
+    current.follow(recorder)
     _Flight(job, recorder).attend()
 
 

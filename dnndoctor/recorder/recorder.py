@@ -20,7 +20,7 @@ from dnndoctor.recorder.look import Look
 from dnndoctor.recorder.looks import is_compiled, looks_of
 from dnndoctor.recorder.meter import Cadence, Due, Meter
 from dnndoctor.recorder.roots import Known, named_parameters
-from dnndoctor.recorder.step import Listener, StepRecord
+from dnndoctor.recorder.step import FigureListener, Listener, StepRecord
 from dnndoctor.recorder.store import Store
 from dnndoctor.recorder.transfer import Transfer
 
@@ -241,6 +241,8 @@ class Recorder:
                 self._times.clear()
         if told or numbers:
             self.store.add(step, moment, told + numbers, values + figures[losses : losses + len(numbers)])
+        if numbers and self.listeners:
+            self._tell_figures(step, moment, numbers, figures[losses : losses + len(numbers)])
         record = StepRecord(step, moment, loss, rate, norm, waited, max(seconds - waited, 0.0), size)
         for each in self.listeners:
             self._shield(functools.partial(each.stepped, record))
@@ -254,6 +256,16 @@ class Recorder:
             self.wants_more = True
             self.store.event(step, "non-finite loss", loss=str(loss))
             self.store.soon()
+
+    def _tell_figures(self, step: int, moment: float, numbers: list[int], values: list[float]) -> None:
+        """Figures of layers, by name, to the listeners that ask for them."""
+        asking = [each.measured for each in self.listeners if isinstance(each, FigureListener)]
+        if not asking:
+            return
+        names = {number: name for name, number in self._declared.items()}
+        figures = {names[number]: value for number, value in zip(numbers, values, strict=True) if number in names}
+        for each in asking:
+            self._shield(functools.partial(each, step, moment, figures))
 
     def _tell_rate(self, step: int, moment: float, rate: float) -> None:
         """The learning rate where it changes, with the last point before that, and now and then where it does not."""

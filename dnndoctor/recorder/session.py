@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -12,11 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import torch.distributed as dist
 from torch import nn
 from torch.optim.optimizer import Optimizer
 
+from dnndoctor.observe.data import flat_tensors
 from dnndoctor.postmortem.names import role
-from dnndoctor.recorder import facts
+from dnndoctor.recorder import current, facts
 from dnndoctor.recorder.hooks import install
 from dnndoctor.recorder.recorder import Recorder
 from dnndoctor.recorder.step import Listener
@@ -32,17 +35,23 @@ MOST_OVERHEAD = 1.0
 class Watching:
     """A training that is recorded, until ``close``, the end of a ``with`` block, or the end of the program.
 
-    ``path``: the recording, which grows while the training runs.
+    ``path``: the recording, which grows while the training runs. ``own``: it is this one's; under ``dnndoctor run`` its
+    recording is joined, and under ``dnndoctor check`` there is none.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-        self.path = recorder.store.path
-        self._installed = install(recorder)
+    def __init__(self, recorder: Recorder, own: bool = True) -> None:
+        self.recorder, self.own = recorder, own
         self._hook = sys.excepthook
         self._error: BaseException | None = None
-        sys.excepthook = self._raised
-        atexit.register(self.close)
+        if own:
+            self._installed = install(recorder)
+            sys.excepthook = self._raised
+            atexit.register(self.close)
+
+    @property
+    def path(self) -> Path:
+        """Of the recording; an empty one where there is none, or none yet."""
+        return self.recorder.store.path
 
     def log(self, name: str, value: float, step: int | None = None) -> None:
         """Record a figure of your own, such as a validation loss; names are understood as in logs ("val_loss", "lr").
@@ -52,6 +61,19 @@ class Watching:
         if not self.recorder.closed:
             self.recorder.log(name, float(value), role(name).value, step)
 
+    def batch(self, batch: Any) -> None:
+        """A step begins with this batch; for loops that train a model without calling it as a whole."""
+        recorder = self.recorder
+        if recorder.asleep or recorder.closed or recorder.failure is not None:
+            return
+        began = recorder.meter.enter()
+        try:
+            recorder.called(tuple(flat_tensors(batch)), True)
+        except Exception as bug:  # noqa: BLE001 - it is told in the report
+            recorder.fail(bug)
+        finally:
+            recorder.meter.leave(began, "calls")
+
     def report(self) -> Checked:
         """The diagnosis of what is recorded until now."""
         from dnndoctor.api import checked_recording
@@ -59,7 +81,9 @@ class Watching:
         if not self.recorder.closed:
             self.recorder.flush()
         with tempfile.TemporaryDirectory(prefix="dnndoctor-") as folder:
-            copy = Path(folder, self.path.name)
+            copy = Path(folder, self.path.name or "nothing.dnnrec")
+            if not self.path.name:
+                _nothing(copy)
             for suffix in ("", "-wal"):
                 with contextlib.suppress(FileNotFoundError):
                     shutil.copyfile(f"{self.path}{suffix}", f"{copy}{suffix}")
@@ -67,6 +91,8 @@ class Watching:
 
     def close(self, outcome: str = "finished", error: BaseException | None = None) -> None:
         """End the recording; the training may go on."""
+        if not self.own:
+            return
         if self._error is not None and error is None:
             outcome, error = _outcome(self._error), self._error
         self.recorder.close(outcome, error)
@@ -105,16 +131,53 @@ def watch(
     """
     share = checked_overhead(overhead)
     models = _several(model, nn.Module, "model")
-    optimizers = _several(optimizer, Optimizer, "optimizer")
+    optimizers = tuple(_inner(each) for each in _several(optimizer, Optimizer, "optimizer"))
     script = sys.argv[0] if sys.argv and sys.argv[0] else "notebook"
-    place = Path(path) if path is not None else new_recording(Path(), script)
+    if current.examined() or (running := current.running()) is not None:
+        return _joined(None if current.examined() else running, listeners)
+    rank, world = ranks()
+    place = _of_rank(Path(path) if path is not None else None, script, rank if world > 1 else None)
     check_writable(place)
     place.unlink(missing_ok=True)
     recorder = Recorder(
         Store(place, limit_bytes=max_bytes), overhead=share, models=models, optimizers=optimizers, listeners=listeners
     )
-    facts.begin(recorder, script=script, args=sys.argv[1:])
+    facts.begin(recorder, script=script, args=sys.argv[1:], rank=rank if world > 1 else None, world=world)
     return Watching(recorder)
+
+
+def ranks() -> tuple[int, int]:
+    """The rank of this process, and of how many: as torch.distributed has it, else as its launcher says."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    rank, world = (os.environ.get(each, "") for each in ("RANK", "WORLD_SIZE"))
+    return (int(rank), int(world)) if rank.isdigit() and world.isdigit() else (0, 1)
+
+
+def _of_rank(path: Path | None, script: str, rank: int | None) -> Path:
+    """The path for a recording; ranks write beside each other."""
+    name = "" if rank is None else f".rank{rank}"
+    if path is None:
+        return new_recording(Path(), f"{Path(script).stem}{name}.py")
+    return path.with_name(f"{path.stem}{name}{path.suffix}")
+
+
+def _joined(recorder: Recorder | None, listeners: Sequence[Listener]) -> Watching:
+    """Without a recording of its own: in that of a run, or in none."""
+    if recorder is None:
+        recorder = Recorder(Store())
+        recorder.closed = True
+    else:
+        for each in listeners:
+            recorder.add_listener(each)
+    return Watching(recorder, own=False)
+
+
+def _nothing(path: Path) -> None:
+    """A recording that tells of no step."""
+    store = Store(path)
+    store.run(kind="flight", outcome="not-examined")
+    store.close()
 
 
 def checked_overhead(share: float) -> float:
@@ -130,6 +193,12 @@ def _several(value: Any, kind: type, name: str) -> tuple[Any, ...]:
     if wrong is not None:
         raise BadInput(f"{name} is a {type(wrong).__name__}: give a {kind.__module__}.{kind.__name__}, or several")
     return listed
+
+
+def _inner(optimizer: Optimizer) -> Optimizer:
+    """The one that steps: Accelerate's holds it, and is an optimizer by name only."""
+    held = getattr(optimizer, "optimizer", None)
+    return _inner(held) if isinstance(held, Optimizer) else optimizer
 
 
 def _outcome(error: BaseException | None) -> str:

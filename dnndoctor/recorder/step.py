@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,11 @@ class Listener(Protocol):
 
     def closed(self, outcome: str, error: BaseException | None) -> None:
         """The end, once; ``outcome`` is "finished", "exception", "interrupted" or "stopped"."""
+
+
+@runtime_checkable
+class FigureListener(Listener, Protocol):
+    """A listener that is told of the figures of layers and parameters as well, in the steps that have any."""
+
+    def measured(self, step: int, time: float, figures: Mapping[str, float]) -> None:
+        """Called before ``stepped``; by the name of the series, such as "gradient of net.0.weight"."""
