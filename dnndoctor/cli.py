@@ -15,7 +15,7 @@ from dnndoctor.config import NO_HTML, ComparisonFormat, ConfigError, FailOn, Set
 from dnndoctor.families import FAMILIES
 from dnndoctor.outputs import OutputFormat
 from dnndoctor.select import Selection
-from dnndoctor.workspace import BadInput, check_recording, check_workspace, check_writable, write
+from dnndoctor.workspace import BadInput, check_recording, check_replaceable, check_workspace, check_writable, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -338,7 +338,7 @@ def run_(
     program = locate(target, as_module=module)
     place = Path(recording) if recording is not None else None
     if place is not None:
-        check_writable(place)
+        check_replaceable(place)
     _check_baseline(settings, write_baseline)
     _check_outputs(settings)
     check_workspace(Path(settings.root))
@@ -355,9 +355,9 @@ def run_(
     )
     if diagnosis is None:
         _say(f"{program.path}: no optimizer made a step, so nothing was recorded")
-        raise typer.Exit(exit_code(flown) or FAILED)
+        sys.exit(exit_code(flown) or FAILED)
     code = _deliver(_known(diagnosis, settings, write_baseline, quiet), settings, quiet)
-    raise typer.Exit(code if flown.stopped else exit_code(flown) or code)
+    sys.exit(code if flown.stopped else exit_code(flown) or code)  # 130 is the program's own Ctrl-C, and not ours
 
 
 @app.command(epilog=_LOGS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import signal
 import sqlite3
 import sys
 import time
@@ -90,13 +92,15 @@ def run(
     """
     root = Path(settings.root).resolve()
     path = recording or new_recording(root, program.path)
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
     live = Live(settings, stop_on, quiet)
     if not quiet:
         _say(f"recording to {_shown(path, root)}; kill -USR1 {os.getpid()} writes a report of it while it runs")
     flight = Flight(live.look, lambda flying: _report_now(flying, settings, report_now))
     flown = flight.fly(program, args, recording=path, overhead=overhead, max_bytes=max_bytes)
     for each in flown.recordings:
-        amend(each, **_ended(flown, live))
+        amend(each, **_ended(flown, live), **_as_logged(flown, each))
     return flown, diagnosis_of(flown.recordings, settings)
 
 
@@ -121,13 +125,43 @@ def _ended(flown: Flown, live: Live) -> dict[str, object]:
     facts: dict[str, object] = {"exit_code": code}
     if live.stopped_by is not None:
         facts["ended_by"] = f"--stop-on {live.stopped_by.rule}"
-    elif flown.memory_killed:
-        facts["ended_by"] = "memory ran out: the system killed it"
-    elif code < 0:
-        facts["ended_by"] = f"signal {-code} ({signal_in_words(-code)})"
-    elif code:
+    elif code > 0:
         facts["ended_by"] = f"exit code {code}"
+    elif code:
+        facts["ended_by"] = f"signal {-code} ({_words(flown)})"
     return facts
+
+
+def _as_logged(flown: Flown, recording: Path) -> dict[str, object]:
+    """What the process itself could not tell of its end, in the words of a log: killed, or left with a code."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(recording)) as database:
+        told = dict(database.execute("SELECT key, value FROM run WHERE key IN ('log_facts', 'ending')").fetchall())
+        known = json.loads(told.get("log_facts") or "{}")
+        if flown.code == 0 or "exception" in known or flown.stopped:
+            return {}
+        return {"log_facts": known | _told(flown), "reason": f"{_words(flown)} before anything was written"}
+    return {}
+
+
+def _told(flown: Flown) -> dict[str, str]:
+    if flown.code > 0:
+        return {"exception": "SystemExit", "exception_message": f"exit code {flown.code}"}
+    try:
+        name = signal.Signals(-flown.code).name
+    except ValueError:
+        name = f"signal {-flown.code}"
+    return {"exception": name, "exception_message": _words(flown)}
+
+
+def _words(flown: Flown) -> str:
+    """Why the program is gone that did not return."""
+    if flown.code > 0:
+        return f"exit code {flown.code}"
+    if flown.memory_killed:
+        return "memory ran out: the system killed it"
+    if -flown.code == signal.SIGKILL:
+        return "killed from outside, most likely because memory ran out"
+    return signal_in_words(-flown.code)
 
 
 def _report_now(flight: Flight, settings: Settings, path: Path | None) -> None:

@@ -74,6 +74,15 @@ def check_writable(path: Path) -> None:
         raise BadInput(f"{path}: cannot be written: permission denied")
 
 
+def check_replaceable(path: Path) -> None:
+    """Raises BadInput if no recording can be written there, or what lies there is none."""
+    check_writable(path)
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(len(SQLITE)) != SQLITE:
+                raise BadInput(f"{path}: is no recording, and stays as it is; name another place for one")
+
+
 def check_workspace(root: Path) -> None:
     """Raises BadInput if no recording can be kept under ``root``."""
     folder = root / FOLDER

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import multiprocessing.util
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from typing import NoReturn
 
 import msgspec
+import torch
 
 from dnndoctor.recorder import current, facts
 from dnndoctor.recorder.construction import note_construction
@@ -19,8 +22,7 @@ from dnndoctor.recorder.hooks import install
 from dnndoctor.recorder.recorder import Recorder
 from dnndoctor.recorder.store import Store
 from dnndoctor.subject.flight_job import FlightJob, recording_name, stop_file
-
-RANK, WORLD = "RANK", "WORLD_SIZE"  # as torchrun sets them
+from dnndoctor.subject.follow import spare_loading_workers, wrap_targets
 
 
 def begin() -> None:
@@ -39,24 +41,38 @@ class _Flight:
 
     def __init__(self, job: FlightJob, recorder: Recorder) -> None:
         self._job, self._recorder = job, recorder
-        self._hook = sys.excepthook
         self._error: BaseException | None = None
 
     def attend(self) -> None:
-        """See the first step, what is raised, and the end."""
+        """See the first step, what is raised, and the end, however it comes."""
         self._recorder.on_begin = self._begin
-        sys.excepthook = self._raised
         atexit.register(self._close)
         multiprocessing.util.Finalize(None, self._close, exitpriority=100)  # where multiprocessing ends it, not atexit
+        wrap_targets(lambda run: functools.partial(self._run, run))
+        spare_loading_workers()
+        leave = os._exit
+
+        def _exit(status: int) -> NoReturn:
+            self._close()
+            leave(status)
+
+        os._exit = _exit
         with contextlib.suppress(ValueError, AttributeError):  # in another thread, or on another system
             if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
                 signal.signal(signal.SIGUSR1, self._asked)
 
     def _begin(self) -> None:
-        rank, world = _number(RANK), _number(WORLD)
-        path = recording_name(self._job, rank if world and world > 1 else None)
+        rank, world = ranks()
+        path = recording_name(self._job, rank if world > 1 else None)
         self._recorder.store.open(path)
-        facts.begin(self._recorder, script=self._job.script, args=list(self._job.args), rank=rank, world=world)
+        facts.begin(
+            self._recorder,
+            script=self._job.script,
+            args=list(self._job.args),
+            launch=self._job.launch,
+            rank=rank,
+            world=world,
+        )
         self._recorder.store.at_intervals = self._look_for_stop
 
     def _look_for_stop(self) -> None:
@@ -69,16 +85,28 @@ class _Flight:
         with contextlib.suppress(OSError):
             os.kill(self._job.parent, number)
 
-    def _raised(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        self._error = error
-        self._hook(kind, error, trace)
+    def _run(self, run: Callable[[], None]) -> None:
+        """The function of a process of multiprocessing's, which catches what that raises."""
+        try:
+            run()
+        except SystemExit as leave:
+            self._error = leave.__context__  # torch's own launcher has caught it, and leaves
+            raise
+        except BaseException as error:
+            self._error = error
+            raise
 
     def _close(self) -> None:
-        error = self._error
+        # The interpreter keeps what it is about to print there, whoever has replaced sys.excepthook.
+        error = self._error or getattr(sys, "last_value", None)
         interrupted = isinstance(error, KeyboardInterrupt)
         self._recorder.close("interrupted" if interrupted else "exception" if error else "finished", error)
 
 
-def _number(name: str) -> int | None:
-    value = os.environ.get(name, "")
-    return int(value) if value.isdigit() else None
+def ranks() -> tuple[int, int]:
+    """Rank and number of the processes that train together; as their launcher says where they exchange nothing."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    rank, world = (os.environ.get(each, "") for each in ("RANK", "WORLD_SIZE"))  # as torchrun sets them
+    return (int(rank), int(world)) if rank.isdigit() and world.isdigit() else (0, 1)

@@ -7,11 +7,13 @@ processes that it starts: each one whose optimizer steps writes a recording of i
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dnndoctor.subject.flight_job import FlightJob, recordings, stop_file
+from dnndoctor.subject.launchers import launch_name
 from dnndoctor.subject.process import out_of_memory_kills
 
 if TYPE_CHECKING:
@@ -27,8 +30,13 @@ if TYPE_CHECKING:
 
 FOLLOW = Path(__file__).parent / "follow"
 ROOT = Path(__file__).parents[2]
-PASSED_ON = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGCONT")
 LOOK_EVERY = 0.2  # seconds
+OF_TERMINAL = ("SIGINT", "SIGQUIT", "SIGHUP", "SIGCONT")  # which the terminal sends to the program as well as to us
+PASSED_ON = (*OF_TERMINAL, "SIGTERM", "SIGUSR2")
+PR_SET_PDEATHSIG = 1
+FROM_KERNEL = 0x80  # si_code of a signal that no process has sent
+# Flags of our own interpreter that would keep our sitecustomize away, or the working directory off the path.
+NOT_FOR_IT = frozenset(("-I", "-E", "-P", "-s", "-S"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,6 @@ class Flight:
 
     def __init__(self, look: Callable[[Flight], None], asked: Callable[[Flight], None]) -> None:
         self._look, self._asked = look, asked
-        self._wanted = False
         self._job: FlightJob | None = None
         self.stopped = False
 
@@ -73,36 +80,37 @@ class Flight:
                 max_bytes=max_bytes,
                 scratch=scratch,
                 parent=os.getpid(),
+                launch=launch_name(),
             )
             job_file = Path(scratch, "job.json")
             job_file.write_bytes(msgspec.json.encode(self._job))
-            with _passing_signals(self) as passing:
-                process = subprocess.Popen([sys.executable, *command(program), *args], env=_environment(job_file))
-                passing.append(process)
-                code = self._wait(process)
+            words = [sys.executable, *_flags(), *command(program), *args]
+            with _signals() as signals:
+                process = subprocess.Popen(words, env=_environment(job_file, program), preexec_fn=signals.for_program)
+                code = self._wait(process, signals)
             more = out_of_memory_kills()
             killed = kills is not None and more is not None and more > kills and code == -signal.SIGKILL
             return Flown(code, tuple(self.recordings), self.stopped, killed)
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(LOOK_EVERY)
-            if self._wanted:
-                self._wanted = False
+    def _wait(self, process: subprocess.Popen[bytes], signals: _Signals) -> int:
+        looked = time.monotonic()
+        while (code := process.poll()) is None:
+            came = signals.next(LOOK_EVERY)
+            if came is not None and came in signals.passed_on:
+                process.send_signal(came)  # which it ignores where the program is gone
+            elif came == signals.report:
                 self._asked(self)
-            self._look(self)
-
-    def want(self) -> None:
-        """A report is asked for."""
-        self._wanted = True
+            if time.monotonic() - looked >= LOOK_EVERY:
+                self._look(self)
+                looked = time.monotonic()
+        return code
 
 
 def command(program: Program) -> list[str]:
     """What comes after ``python`` to start it as its user does."""
     if program.start == "module":
         return ["-m", program.module.removesuffix(".__main__")]
-    if program.start == "function":
+    if program.start == "function" and not os.path.isfile(program.argv0):
         call = f"sys.exit({program.function}())"
         top = program.function.split(".")[0]
         code = f"import sys; sys.argv[0] = {program.argv0!r}; from {program.module} import {top}; {call}"
@@ -110,31 +118,74 @@ def command(program: Program) -> list[str]:
     return [program.argv0]
 
 
-def _environment(job_file: Path) -> dict[str, str]:
-    path = os.environ.get("PYTHONPATH")
-    found = {**os.environ, "PYTHONPATH": f"{FOLLOW}{os.pathsep}{path}" if path else str(FOLLOW)}
+def _flags() -> list[str]:
+    """Those that our own interpreter was started with: -O, -W, -X and the like."""
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [each for each in flags if each not in NOT_FOR_IT]
+
+
+def _environment(job_file: Path, program: Program) -> dict[str, str]:
+    paths = [str(FOLLOW)]
+    if program.start in ("module", "function") and program.first != os.getcwd():
+        paths.append(program.first)  # a file with relative imports is part of a package that lies elsewhere
+    if os.environ.get("PYTHONPATH"):
+        paths.append(os.environ["PYTHONPATH"])
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     found.pop("DNNDOCTOR_JOB", None)
-    return {**found, "DNNDOCTOR_FLIGHT": str(job_file), "DNNDOCTOR_ROOT": str(ROOT)}
+    return {**found, "DNNDOCTOR_FLIGHT": str(job_file), "DNNDOCTOR_ROOT": str(ROOT), "DNNDOCTOR_CWD": os.getcwd()}
+
+
+class _Signals:
+    """Those that wait for us while the program runs; it has them as if it had been started without us."""
+
+    def __init__(self) -> None:
+        self.passed_on = frozenset(getattr(signal, each) for each in PASSED_ON if hasattr(signal, each))
+        self.report: int | None = getattr(signal, "SIGUSR1", None)
+        self._of_terminal = frozenset(getattr(signal, each) for each in OF_TERMINAL if hasattr(signal, each))
+        self._wanted = {*self.passed_on, signal.SIGUSR1, signal.SIGCHLD}
+        self._before: set[int] = set()
+
+    def block(self) -> None:
+        """From now on."""
+        self._before = set(signal.pthread_sigmask(signal.SIG_BLOCK, self._wanted))
+
+    def unblock(self) -> None:
+        """As it was."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+
+    def for_program(self) -> None:
+        """Called in the process that becomes the program. It ends with us, as it would if we were not between."""
+        self.unblock()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    def next(self, seconds: float) -> int | None:
+        """The next one that is meant for us alone; None after ``seconds``, or where the program has been told too.
+
+        What the terminal sends (Ctrl-C) goes to all processes in front of it.
+        """
+        if not hasattr(signal, "sigtimedwait"):
+            return self._next_pending(seconds)
+        came = signal.sigtimedwait(self._wanted, seconds)
+        if came is None or (came.si_signo in self._of_terminal and came.si_code == FROM_KERNEL):
+            return None
+        return int(came.si_signo)
+
+    def _next_pending(self, seconds: float) -> int | None:
+        """Where who has sent a signal is not told; one that a terminal may send is taken to come from there."""
+        time.sleep(min(seconds, LOOK_EVERY / 4))
+        for each in signal.sigpending() & self._wanted:
+            signal.sigwait({each})
+            if each in self.passed_on - self._of_terminal or each == self.report:
+                return each
+        return None
 
 
 @contextlib.contextmanager
-def _passing_signals(flight: Flight) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Ctrl-C reaches the program by itself, and we wait for what it does then; other signals are passed on to it."""
-    to: list[subprocess.Popen[bytes]] = []
-
-    def pass_on(number: int, _frame: object) -> None:
-        for each in to:
-            with contextlib.suppress(ProcessLookupError):
-                each.send_signal(number)
-
-    handlers: dict[str, Callable[[int, object], None]] = dict.fromkeys(PASSED_ON, pass_on)
-    handlers |= {"SIGINT": lambda _number, _frame: None, "SIGUSR1": lambda _number, _frame: flight.want()}
-    before = {}
-    for name, handler in handlers.items():
-        if hasattr(signal, name):
-            before[name] = signal.signal(getattr(signal, name), handler)
+def _signals() -> Iterator[_Signals]:
+    signals = _Signals()
+    signals.block()
     try:
-        yield to
+        yield signals
     finally:
-        for name, handler_before in before.items():
-            signal.signal(getattr(signal, name), handler_before)
+        signals.unblock()

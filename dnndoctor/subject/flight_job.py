@@ -10,7 +10,10 @@ import msgspec
 
 
 class FlightJob(msgspec.Struct, frozen=True, kw_only=True):
-    """``recording``: the path of the first one; ``overhead`` is a share; ``scratch``: a folder of ours."""
+    """``recording``: the path of the first one; ``overhead`` is a share; ``scratch``: a folder of ours.
+
+    ``launch``: the same for all processes that were started together, also where each has a parent of its own.
+    """
 
     script: str
     args: tuple[str, ...]
@@ -19,6 +22,7 @@ class FlightJob(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: int
     scratch: str
     parent: int
+    launch: str = ""
 
 
 def stop_file(job: FlightJob) -> str:

@@ -169,7 +169,8 @@ class _Examination:
         job_file = os.path.join(job.scratch, "job.json")
         Path(job_file).write_bytes(msgspec.json.encode(job))
         environment = {**trackers.environment(job.scratch), **variables}
-        environment.pop("DNNDOCTOR_JOB", None)  # a check within a check is followed by its own parent
+        for name in ("DNNDOCTOR_JOB", "DNNDOCTOR_FLIGHT"):  # a check within a check is followed by its own parent
+            environment.pop(name, None)
         try:
             arguments = [*self._command, job_file]
             with process.silent_terminal() as reading:

@@ -17,6 +17,11 @@ KNOWN = (
         "Memory grows with the batch. Activation checkpointing and 16-bit precision save more of it.",
     ),
     (
+        "memory ran out",
+        "let less stay in memory: fewer loader workers, a smaller batch, no list of losses that keep their graphs",
+        "Where the system's memory runs out, the process that holds most of it is killed and cannot save anything.",
+    ),
+    (
         "device-side assert",
         "look for class indices or token ids beyond the number of outputs or of embeddings",
         "CUDA_LAUNCH_BLOCKING=1, or one batch on the CPU, names the line.",
@@ -42,15 +47,16 @@ KNOWN = (
         "A rank that stops leaves the others waiting until their time is up.",
     ),
 )
-BY_HAND = ("KeyboardInterrupt", "SystemExit")
+BY_HAND = ("KeyboardInterrupt", "StopTraining", "SystemExit", "SIGHUP", "SIGINT", "SIGTERM")
 
 
 @rule("LOP111", Severity.ERROR, practice="training-loop")
 def ended_by_exception(course: Course, *, latest: float = 1.0) -> Iterator[Finding]:
-    """The program ended with an exception.
+    """The program ended with an exception, or was killed.
 
     What it measures
-        The last exception in what the program printed, at the end of a traceback.
+        The last exception in what the program printed, at the end of a traceback. Of a recorded run: what was raised
+        through the whole program, or the signal that ended it.
 
     Why it matters
         The run is shorter than it was meant to be, and its last weights may never have been written.

@@ -62,13 +62,26 @@ def begin() -> None:
 
 def _hold_processes(examined: Examined) -> None:
     """The training function of a process of multiprocessing's ends here, and not in its launcher."""
-    spawner: Any = popen_spawn_posix.Popen
+    wrap_targets(lambda run: functools.partial(_run, examined, run))
+    spare_loading_workers()
+
+
+def wrap_targets(wrapped: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
+    """Call what processes of multiprocessing run by way of ours."""
     process_class: Any = BaseProcess
-    bootstrap, launch = process_class._bootstrap, spawner._launch
+    bootstrap = process_class._bootstrap
 
     def _bootstrap(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self.run = functools.partial(_run, examined, self.run)
+        self.run = wrapped(self.run)
         return bootstrap(self, *args, **kwargs)
+
+    process_class._bootstrap = _bootstrap
+
+
+def spare_loading_workers() -> None:
+    """Processes that are spawned to load data are started as they would be without us."""
+    spawner: Any = popen_spawn_posix.Popen
+    launch = spawner._launch
 
     def _launch(self: Any, process: Any) -> None:
         target = getattr(process, "_target", None)
@@ -81,7 +94,7 @@ def _hold_processes(examined: Examined) -> None:
         finally:
             del os.environ["DNNDOCTOR_FOLLOW"]
 
-    process_class._bootstrap, spawner._launch = _bootstrap, _launch
+    spawner._launch = _launch
 
 
 def _run(examined: Examined, run: Callable[[], None]) -> None:
