@@ -169,15 +169,16 @@ class _Signals:
         came = signal.sigtimedwait(self._wanted, seconds)
         if came is None or (came.si_signo in self._of_terminal and came.si_code == FROM_KERNEL):
             return None
-        return int(came.si_signo)
+        number: int = came.si_signo
+        return number
 
     def _next_pending(self, seconds: float) -> int | None:
         """Where who has sent a signal is not told; one that a terminal may send is taken to come from there."""
         time.sleep(min(seconds, LOOK_EVERY / 4))
-        for each in signal.sigpending() & self._wanted:
+        for each in {*signal.sigpending()} & self._wanted:
             signal.sigwait({each})
             if each in self.passed_on - self._of_terminal or each == self.report:
-                return each
+                return int(each)
         return None
 
 
