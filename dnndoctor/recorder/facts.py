@@ -12,7 +12,7 @@ from torch import nn
 from dnndoctor.observe import device
 from dnndoctor.observe.arguments import learning_rate
 from dnndoctor.observe.inventory import first_values, kind_of
-from dnndoctor.observe.source import raised_at
+from dnndoctor.observe.source import caller, raised_at
 from dnndoctor.observe.transforms import readable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write(recorder: Recorder) -> None:
         notes.append(
             "the model is compiled: its activations were not looked at, as hooks would break what was compiled"
         )
-    store.run(device=place, notes=notes, pretrained=False)
+    store.run(device=place, notes=notes, step_location=caller())
 
 
 def _module(recorder: Recorder, number: int, root: nn.Module) -> dict[str, Any]:

@@ -6,6 +6,7 @@ The recorder looks at no operation and tries nothing. What needs that stays unkn
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording import logged
 from dnndoctor.recording.course import optimizers
-from dnndoctor.recording.reader import Points, Row, Rows
+from dnndoctor.recording.reader import Points, Row, Rows, place
 from dnndoctor.recording.structure import bare_weights
 
 UNTOLD = "the flight recorder does not look at it; dnndoctor check does"
@@ -37,7 +38,7 @@ def measured(rows: Rows, every: Iterable[type], family: str | None = None) -> di
     taken[m.Activations] = _activations(rows)
     if course.loss is not None:
         taken[m.Steps] = _steps(course)
-        taken[m.Finiteness] = logged.finiteness(course)
+        taken[m.Finiteness] = _finiteness(rows, course)
     if rows["optimizer"]:
         taken[m.Optimizers] = optimizers(rows)
     if rows["parameter"]:
@@ -73,6 +74,13 @@ def _in_turn(rows: Rows, course: m.Course) -> bool:
     other = [row["id"] for row in rows["series"] if row["name"].startswith("rate of ") and row["id"] in rows.points]
     beside = rows.run.get("steps_beside") or sum(len(rows.points[each].step) for each in other)
     return bool(beside > IN_TURN * (course.last_step + 1))
+
+
+def _finiteness(rows: Rows, course: m.Course) -> m.Finiteness:
+    found = logged.finiteness(course)
+    if found.first is None:
+        return found
+    return replace(found, first=replace(found.first, location=place(rows.run.get("step_location"))))
 
 
 def _series(rows: Rows, role: str, key: str) -> dict[str, dict[str, Points]]:

@@ -72,14 +72,15 @@ def _at(first: NonFinite, course: Course | None) -> str:
 
 def _message(first: NonFinite, course: Course | None) -> str:
     kind = "NaN" if first.kind == "nan" else "an infinite value"
+    logged = "logged " if course is not None and course.loss is not None and course.loss.file else ""
     if first.phase == "logged gradient":
-        return f"the logged gradient norm is {kind} from {_at(first, course)} on, whatever the log says of the loss"
+        return f"the {logged}gradient norm is {kind} from {_at(first, course)} on, whatever the log says of the loss"
     if first.phase == "loss":
         usual = (
             f"it was {first.loss_before[-1]:.3g} at the point before" if first.loss_before else "it never was finite"
         )
         grew = "after it had grown" if first.growing else f"all at once: {usual}"
-        return f"the logged loss is {kind} from {_at(first, course)} on, {grew}"
+        return f"the {logged}loss is {kind} from {_at(first, course)} on, {grew}"
     if first.phase == "data":
         return f"{kind} came in with the batch of step {first.step}"
     where = f" in {first.module}" if first.module else ""
