@@ -11,19 +11,22 @@ import pytest
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 EXPECT = re.compile(r"#\s*expect:\s*([A-Z]{3}\d{3}(?:\s*,\s*[A-Z]{3}\d{3})*)")
 PROBES = re.compile(r"^# probes: (.+)$", re.MULTILINE)
+STEPS = re.compile(r"^# steps: (\d+)$", re.MULTILINE)
 LOOP = re.compile(r"^# loop: (.+)$", re.MULTILINE)
-# Steps of four seconds: what is seen of them in less time must do.
-BUDGET = {"digits_slow_steps": ("--budget", "45")}
+# Steps of four seconds, and of threads that wait for each other: what is seen of them in less time must do.
+BUDGET = {"digits_slow_steps": ("--budget", "45"), "digits_threads_of_another_machine": ("--budget", "10")}
 
 # What every fixture goes through. The longer probes are tried where a script's comment names them.
 QUICK_PROBES = ("learning-rate", "overfit-one-batch", "blanked-inputs", "entry-mixing", "schedule", "batch-size")
 
 
 def options(script: Path) -> tuple[str, ...]:
-    """The options with which a fixture is examined: its budget and its probes."""
-    named = PROBES.search(script.read_text(encoding="utf-8"))
+    """The options with which a fixture is examined: its budget, its steps and its probes."""
+    source = script.read_text(encoding="utf-8")
+    named, steps = PROBES.search(source), STEPS.search(source)
     probes = (*QUICK_PROBES, *(named.group(1).split() if named else ()))
-    return (*(part for each in probes for part in ("--only-probe", each)), *BUDGET.get(script.stem, ()))
+    watched = ("--steps", steps.group(1)) if steps else ()
+    return (*(part for each in probes for part in ("--only-probe", each)), *watched, *BUDGET.get(script.stem, ()))
 
 
 def scripts(kind: str) -> list[Any]:

@@ -43,13 +43,14 @@ class Loading:
 @dataclass(frozen=True, slots=True)
 class Threads:
     """Threads that torch computes with, and cores that the process may run on. ``pass_seconds``: of forward and
-    backward with all threads, ``pass_seconds_at_cpus`` with one for each core; None where there are cores enough.
+    backward with all threads, ``pass_seconds_at_cpus`` with one for each core or fewer; None where cores suffice.
     """
 
     threads: int
     cpus: int
     pass_seconds: float | None = None
     pass_seconds_at_cpus: float | None = None
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

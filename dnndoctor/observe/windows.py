@@ -34,6 +34,7 @@ from dnndoctor.observe.sample_shapes import SampleShapes
 from dnndoctor.observe.schedulers import Schedulers
 from dnndoctor.observe.seeds import Seeds
 from dnndoctor.observe.supervision import Supervision
+from dnndoctor.observe.threads import SetThreads
 from dnndoctor.observe.transfers import Transfers
 from dnndoctor.observe.unregistered import Unregistered
 from dnndoctor.observe.waits import Waits
@@ -55,7 +56,6 @@ WINDOWS: tuple[type[Window], ...] = (
     Groups,
     Habits,
     HalfPrecision,
-    FunctionalDropout,
     Initializers,
     KeptGraphs,
     LayerSettings,
@@ -72,6 +72,7 @@ WINDOWS: tuple[type[Window], ...] = (
     SampleShapes,
     Schedulers,
     Seeds,
+    SetThreads,
     Supervision,
     Transfers,
     Unregistered,

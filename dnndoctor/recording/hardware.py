@@ -40,7 +40,14 @@ def threads(rows: Rows) -> m.Threads | Missing:
     facts = _facts(rows, "workers")
     if isinstance(facts, Missing):
         return facts
-    return m.Threads(facts["threads"], facts["cpus"], facts.get("pass_seconds"), facts.get("pass_seconds_at_cpus"))
+    said = rows.facts("window", "name", "threads") or {}
+    return m.Threads(
+        facts["threads"],
+        facts["cpus"],
+        facts.get("pass_seconds"),
+        facts.get("pass_seconds_at_cpus"),
+        location=place(said.get("location")),
+    )
 
 
 def mixed_precision(rows: Rows) -> m.MixedPrecision | Missing:

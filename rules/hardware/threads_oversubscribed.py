@@ -12,7 +12,7 @@ def threads_oversubscribed(threads: Threads, loading: Loading | None, *, cost: f
 
     What it measures
         Torch's threads and the loader's workers against the cores that the process may run on; where there are more,
-        forward and backward with one thread for each core, and the loader with fewer workers.
+        forward and backward with one thread for each core and with one alone, and the loader with fewer workers.
 
     Why it matters
         Threads that take turns on one core wait for each other, and lose what lies in its cache.
@@ -33,7 +33,7 @@ def threads_oversubscribed(threads: Threads, loading: Loading | None, *, cost: f
     if threads.pass_seconds is not None and threads.pass_seconds_at_cpus is not None:
         slower = threads.pass_seconds / max(threads.pass_seconds_at_cpus, 1e-12)
         if slower >= cost:
-            yield _finding("threads", threads.threads, threads.cpus, slower, f"torch.set_num_threads({threads.cpus})")
+            yield _finding(threads, slower)
     elif threads.threads > threads.cpus:
         raise NotExamined("forward and backward could not be timed with fewer threads")
     if loading is None or workers <= threads.cpus:
@@ -41,17 +41,26 @@ def threads_oversubscribed(threads: Threads, loading: Loading | None, *, cost: f
     own = next((each.batch_seconds for each in loading.points if each.workers == workers), None)
     fewer = min((each.batch_seconds for each in loading.points if each.workers <= threads.cpus), default=None)
     if own is not None and fewer and own >= cost * fewer:
-        yield _finding("workers", workers, threads.cpus, own / fewer, f"num_workers={threads.cpus}", loading)
+        yield _finding(threads, own / fewer, loading)
 
 
-def _finding(what: str, number: int, cpus: int, slower: float, code: str, loading: Loading | None = None) -> Finding:
-    at, of = loading.location if loading is not None else None, ("DataLoader",)
-    changes = (SetArgument("num_workers", str(cpus), position=5, at=at, of=of),) if at is not None else ()
+def _finding(threads: Threads, slower: float, loading: Loading | None = None) -> Finding:
+    cpus = threads.cpus
+    if loading is not None:
+        what, number, at, code = "workers", loading.workers, loading.location, f"num_workers={cpus}"
+        change = SetArgument("num_workers", str(cpus), position=5, of=("DataLoader",))
+    else:
+        what, number, at, code = "threads", threads.threads, threads.location, f"torch.set_num_threads({cpus})"
+        change = SetArgument("int", str(cpus), position=0, of=("set_num_threads",))
     return Finding(
         f"{number} {what} share {cpus} cores, which is {slower:.1f} times as slow as {cpus} of them at most",
-        location=loading.location if loading is not None else None,
+        location=at,
         evidence=(Evidence(what, number, cpus), Evidence("time", slower, 1.0)),
         fix=Fix(
-            f"take no more {what} than cores", f"{slower:.1f} times as fast, measured.", code, changes, verified=True
+            f"take no more {what} than cores",
+            f"{slower:.1f} times as fast, measured.",
+            code,
+            (change,) if at is not None else (),
+            verified=True,
         ),
     )

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Activations, Groups, Optimizers, Steps
@@ -18,13 +19,15 @@ def no_warmup(
     high: float = 3e-4,
     unsteady: float = 1.1,
     spike: float = 1.5,
+    noises: float = 3.0,
     fewest: int = 20,
 ) -> Iterator[Finding]:
     """An attention model starts at its full rate under Adam, and its loss rises in the first steps.
 
     What it measures
         Whether the model attends, the rate of the first step against the peak, and the median of three losses in a row
-        against the loss of the start. A loss that falls from the start is sound without a warm-up.
+        against the first loss, which was there before any step. A loss that falls from the start is sound without a
+        warm-up, and a rise that the difference between batches explains is none.
 
     Why it matters
         Adam's estimate of the gradient's size rests on a few batches at first, and layer norms make the first gradients
@@ -41,6 +44,7 @@ def no_warmup(
         high: 0.0003, the rule catalogue of this project: rates at which published transformers do without.
         unsteady: 1.1, this project's choice: a rise of the loss beyond the noise of batches.
         spike: 1.5, this project's choice: a rise that takes many steps to make up for, a warning.
+        noises: 3.0, this project's choice: standard deviations between batches that a rise must stand clear of.
         fewest: 20, this project's choice: steps that tell.
     """
     main = optimizers.main
@@ -57,9 +61,10 @@ def no_warmup(
     loss = steps.loss[np.isfinite(steps.loss)]
     if len(loss) < fewest or loss.min() <= 0:
         raise NotExamined("the loss is not positive in all steps, so that its rise cannot be judged")
-    start, medians = float(np.median(loss[:3])), np.median(np.lib.stride_tricks.sliding_window_view(loss, 3), axis=1)
+    # Adam's first step is its longest, so that the second loss is part of the rise already.
+    start, medians = float(loss[0]), np.median(np.lib.stride_tricks.sliding_window_view(loss, 3), axis=1)
     worst = float(medians.max() / start)
-    if worst < unsteady:
+    if worst < unsteady or medians.max() - start < noises * _between_batches(loss):
         return
     yield Finding(
         f"{main.name} starts at its full rate of {main.peak_rate:.3g}, and the loss rises to {worst:.2g} times that "
@@ -74,3 +79,8 @@ def no_warmup(
         ),
         severity=Severity.WARNING if worst >= spike else Severity.INFO,
     )
+
+
+def _between_batches(loss: NDArray[np.float64]) -> float:
+    """The standard deviation of a loss between batches, from the steps after the first ones: their course aside."""
+    return float(np.diff(loss[len(loss) // 2 :]).std() / np.sqrt(2))

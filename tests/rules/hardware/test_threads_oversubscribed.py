@@ -20,8 +20,9 @@ def loading(workers: int, own: float, fewer: float) -> Loading:
 
 
 def test_too_many_threads() -> None:
-    [found] = judge(Threads(16, 4, 0.3, 0.1)).findings
+    [found] = judge(Threads(16, 4, 0.3, 0.1, LINE)).findings
     assert found.severity is Severity.WARNING
+    assert found.location == LINE
     assert "16 threads share 4 cores, which is 3.0 times as slow" in found.message
 
 
@@ -29,6 +30,13 @@ def test_too_many_workers_are_found_at_the_loader() -> None:
     [found] = judge(Threads(1, 4), loading(32, 0.05, 0.02)).findings
     assert found.location == LINE
     assert "32 workers share 4 cores" in found.message
+
+
+def test_threads_that_the_environment_set_have_no_line() -> None:
+    [found] = judge(Threads(16, 4, 0.3, 0.1)).findings
+    assert found.location is None
+    assert found.fix is not None
+    assert not found.fix.changes
 
 
 def test_at_the_threshold() -> None:

@@ -37,6 +37,25 @@ def test_a_warm_up_is_sound(changes: dict[str, Any], rates: list[list[float]]) -
     assert judged(rule, ATTENDS, adam, the_groups(rates), losses(3.0)).state is State.PASS
 
 
+def test_a_rise_with_the_first_step_is_seen() -> None:
+    """As of eight post-norm layers: the longest of Adam's steps is its first."""
+    loss = np.array([2.18, 2.59, 2.58, 2.3, 2.15, 2.05, *np.full(44, 1.97)])
+    steps = Steps(np.arange(50), loss, np.full(50, 1e-2), np.zeros(50), np.zeros(50))
+    found = judged(rule, ATTENDS, an_optimizer("Adam", 1e-2), the_groups([[1e-2], [1e-2]]), steps).findings
+    assert [each.severity for each in found] == [Severity.INFO]
+    assert found[0].evidence[0].value == pytest.approx(2.58 / 2.18)
+
+
+def test_a_rise_within_the_noise_of_batches_is_none() -> None:
+    """Small batches of sequences of all lengths, the first of them an easy one."""
+    loss = 4.0 + np.random.default_rng(1).normal(0, 0.4, 50)
+    loss[0] = 3.7
+    steps = Steps(np.arange(50), loss, np.full(50, 1e-3), np.zeros(50), np.zeros(50))
+    adam, rates = an_optimizer("Adam", 1e-3), the_groups([[1e-3], [1e-3]])
+    assert judged(rule, ATTENDS, adam, rates, steps).state is State.PASS
+    assert judged(rule, ATTENDS, adam, rates, steps, noises=0.0).findings
+
+
 def test_where_it_says_nothing() -> None:
     rates, steps = the_groups([[1e-3], [1e-3]]), losses(3.0)
     assert (
