@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+NAN = float("nan")
 
 
 class Unreadable(ValueError):
@@ -53,12 +56,12 @@ class Reader:
     asked: bool = False
 
 
-@dataclass(slots=True)
 class Points:
-    """Gathers the points of many series row by row."""
+    """Gathers the points of many series row by row, at 40 bytes each: a log has millions of them."""
 
-    _rows: dict[str, list[tuple[float, float, float, float, int]]] = field(default_factory=dict)
-    count: int = 0
+    def __init__(self) -> None:
+        self._rows: dict[str, array[float]] = {}
+        self.count = 0
 
     def add(
         self,
@@ -71,15 +74,18 @@ class Points:
         line: int = 0,
     ) -> None:
         """One point; None: not told."""
-        at, during, moment = (np.nan if each is None else each for each in (step, epoch, time))
-        self._rows.setdefault(name, []).append((value, at, during, moment, line))
+        rows = self._rows.get(name)
+        if rows is None:
+            rows = self._rows[name] = array("d")
+        at, during = NAN if step is None else step, NAN if epoch is None else epoch
+        rows.extend((value, at, during, NAN if time is None else time, line))
         self.count += 1
 
     def series(self) -> tuple[Series, ...]:
         """All of them, in the order of their first points."""
         found = []
         for name, rows in self._rows.items():
-            table = np.asarray(rows, np.float64)
+            table = np.frombuffer(rows, np.float64).reshape(-1, 5)
             value, step, epoch, time = (np.ascontiguousarray(table[:, column]) for column in range(4))
             found.append(Series(name, value, step, epoch, time, table[:, 4].astype(np.int64)))
         return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from enum import StrEnum
@@ -28,11 +29,13 @@ _NO_LOSS = frozenset("scale scaler weight weights best min max std count ratio".
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
-def parts(name: str) -> list[str]:
-    """ "Loss/trainEpoch" -> ["loss", "train", "epoch"]."""
-    return [each.lower() for each in _PARTS.findall(name)]
+@functools.lru_cache(maxsize=1 << 14)  # the same few names, in a million lines
+def parts(name: str) -> tuple[str, ...]:
+    """ "Loss/trainEpoch" -> ("loss", "train", "epoch")."""
+    return tuple(each.lower() for each in _PARTS.findall(name))
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def role(name: str) -> Role:
     """The role that a name speaks of."""
     words = parts(name)
@@ -60,7 +63,7 @@ def _is_norm(said: set[str], joined: str) -> bool:
     return bool({"grad", "grads", "gradient", "gradients"} & said) and "norm" in said
 
 
-def _is_loss(words: list[str]) -> bool:
+def _is_loss(words: Iterable[str]) -> bool:
     return any(each.endswith("loss") or each in ("losses", "nll", "perplexity_loss") for each in words)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,13 @@ def rows_of(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]], notes: tu
     """A log from numbered records, each a mapping from names to what was logged under them."""
     points, said = Points(), list(notes)
     for line, row in rows:
-        step, epoch = _first(row, STEP), _first(row, EPOCH)
-        time = _time(row)
-        for name, value in flat(row):
-            figure = number(value)
-            if figure is None or name.lower() in STEP or name.lower() in EPOCH or name.lower() in TIME:
-                continue
-            points.add(name, figure, step=step, epoch=epoch, time=time, line=line)
+        record = dict(flat(row))
+        columns = _columns(tuple(record))
+        step, epoch = _first(record, columns.step), _first(record, columns.epoch)
+        time = _time(record, columns.time)
+        for name in columns.figures:
+            if (figure := number(record[name])) is not None:
+                points.add(name, figure, step=step, epoch=epoch, time=time, line=line)
         if points.count > MOST_POINTS:
             said.append(f"{file}: only the first {MOST_POINTS:,} figures were read")
             break
@@ -48,18 +50,38 @@ def flat(row: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[t
             yield name, value
 
 
-def _first(row: Mapping[str, Any], names: Iterable[str]) -> float | None:
-    lower = {str(key).lower().strip(): value for key, value in row.items()}
-    return next((figure for name in names if (figure := number(lower.get(name))) is not None), None)
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which names of a record tell its place, the likeliest first, and which are figures."""
+
+    step: tuple[str, ...]
+    epoch: tuple[str, ...]
+    time: tuple[str, ...]
+    figures: tuple[str, ...]
 
 
-def _time(row: Mapping[str, Any]) -> float | None:
-    lower = {str(key).lower().strip(): value for key, value in row.items()}
-    for name in (*TIME, "time"):
-        value = lower.get(name)
+@functools.lru_cache(maxsize=1 << 10)  # the same few, in a million records
+def _columns(names: tuple[str, ...]) -> _Columns:
+    lower = {name.lower().strip(): name for name in names}
+
+    def called(wanted: Iterable[str]) -> tuple[str, ...]:
+        return tuple(lower[each] for each in wanted if each in lower)
+
+    placing = {*STEP, *EPOCH, *TIME}
+    figures = tuple(name for name in names if name.lower() not in placing)
+    return _Columns(called(STEP), called(EPOCH), called((*TIME, "time")), figures)
+
+
+def _first(record: Mapping[str, Any], names: Iterable[str]) -> float | None:
+    return next((figure for name in names if (figure := number(record[name])) is not None), None)
+
+
+def _time(record: Mapping[str, Any], names: Iterable[str]) -> float | None:
+    for name in names:
+        value = record[name]
         if (figure := number(value)) is not None:
             # A bare "time" is as often the duration of a step as a moment.
-            if name != "time" or figure > 1e9:
+            if name.lower().strip() != "time" or figure > 1e9:
                 return figure / 1000 if figure > 1e11 else figure
         elif isinstance(value, str) and (moment := instant(value)) is not None:
             return moment

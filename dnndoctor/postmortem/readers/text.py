@@ -6,6 +6,7 @@ place in the run ("Epoch 3/10", "[640/60000 (1%)]", "step 1200", "45/100 [00:12<
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -44,6 +45,7 @@ _DONE = re.compile(r"(?<![\d/.:-])(\d{1,12})\s*/\s*(\d{1,12})(?![\d/.:-])")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
 _COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LEVELS = frozenset("info debug warning error critical root train.py main".split())
+_FIGURE = re.compile(r"\d|nan")
 _WORTH = re.compile(r"loss|nll", re.IGNORECASE)
 _FAILURE = re.compile(r"^(?:\[?rank\s?\d+\]?:\s*)?([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Killed|Exit)):?\s?(.*)$")
 
@@ -58,11 +60,14 @@ class Place:
 
     def moved(self, line: str) -> Place:
         """The place that this line tells; the epoch stays until another one begins."""
-        epoch, step, loss = _EPOCH.search(line), _STEP.search(line), _WORTH.search(line)
+        # A log has a million lines: what a plain look shows not to be there is not searched for.
+        lower = line.lower()
+        epoch = _EPOCH.search(line) if "[" in lower or "ep" in lower.replace("step", "") else None
+        step, loss = _STEP.search(line), _WORTH.search(line)
         before = line[: loss.start()] if loss else line
         if epoch:  # "Epoch 3/10" leaves "/10", which is no part of anything
             before = before[max(epoch.end(1), epoch.end(2), epoch.end(3)) :]
-        found = ((float(a), float(b)) for a, b in _DONE.findall(before))
+        found = ((float(a), float(b)) for a, b in _DONE.findall(before)) if "/" in before else ()
         done = next(((a, b) for a, b in found if b > 1 and a <= b), None)
         number = next((float(each) for each in epoch.groups() if each), self.epoch) if epoch else self.epoch
         return Place(number, float(step[1]) if step else None, done)
@@ -75,9 +80,9 @@ def read(file: Path) -> Log:
     for at, line in _lines(file):
         if failure := _FAILURE.match(line.strip()):
             facts |= {"exception": failure[1], "exception_message": failure[2][:300], "exception_line": at}
-        if not any(each.isdigit() for each in line) and "nan" not in line:
+        if not _FIGURE.search(line):
             continue
-        moment = _MOMENT.search(line)
+        moment = _MOMENT.search(line) if line.count(":") > 1 and line.count("-") > 1 else None
         time = instant(moment[0]) if moment else None
         line = line.replace(moment[0], " ") if moment else line
         place = place.moved(line)
@@ -126,21 +131,32 @@ def figures(line: str) -> Iterator[tuple[str, float]]:
     said: set[str] = set()
     about, reached = "", 0
     for match in _PAIR.finditer(line):
-        about = _about(line[reached : match.start()]) or about
-        reached = match.end()
-        words = [each for each in match["name"].split(" ") if each.lower() not in _LEVELS]
-        own = _about(match["name"])
-        about = own or about
-        if not words or words[-1].lower() in (*STEP, *EPOCH):
-            continue
-        name = " ".join(words)
-        if about in HELD_OUT and not own and role(name) not in (Role.RATE, Role.GRAD_NORM):
-            name = f"{about} {name}"
-        if name not in said:
+        begin, end = match.span()
+        if begin - reached > 2:  # room for a word
+            about = _about(line[reached:begin]) or about
+        reached = end
+        called, value = match.groups()
+        name, about = _named(called, about)
+        if name and name not in said:
             said.add(name)
-            yield name, float(match["value"].replace("_", ""))
+            yield name, float(value.replace("_", ""))
 
 
+@functools.lru_cache(maxsize=1 << 14)  # the same few names, in a million lines
+def _named(text: str, about: str) -> tuple[str, str]:
+    """What to call a figure, "" where it is none of its own, and of which data its name or one before it speaks."""
+    words = [each for each in text.split(" ") if each.lower() not in _LEVELS]
+    own = _about(text)
+    about = own or about
+    if not words or words[-1].lower() in (*STEP, *EPOCH):
+        return "", about
+    name = " ".join(words)
+    if about in HELD_OUT and not own and role(name) not in (Role.RATE, Role.GRAD_NORM):
+        name = f"{about} {name}"
+    return name, about
+
+
+@functools.lru_cache(maxsize=1 << 14)
 def _about(text: str) -> str:
     """The last word in it that speaks of training or of held-out data."""
     return next((each for each in reversed(parts(text)) if each in HELD_OUT or each in TRAINING), "")
