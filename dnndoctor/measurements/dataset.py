@@ -193,6 +193,13 @@ class LossTargets:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedTargets:
+    """What a loss over class indices was given when it raised, which ended the script."""
+
+    targets: LossTargets
+
+
+@dataclass(frozen=True, slots=True)
 class DataScan:
     """Everything that was found; ``batch_leak`` as ``Leak``, of what model and loss were given in the same steps.
 

@@ -86,6 +86,7 @@ class ForwardWatch(TorchFunctionMode):
         self.active = False
         self._handling = _Handling()
         self.note: Callable[..., None] = lambda *_: None  # told of every function, gradients or not
+        self.raised: Callable[..., None] = lambda *_: None  # told of every function that raised
         self.sampling = True
         self.step = Watched()
         self.operations: list[Operation] = []
@@ -150,7 +151,12 @@ class ForwardWatch(TorchFunctionMode):
     def _handle(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         if self.before_use is not None:
             self.before_use(func, args)
-        result = func(*args, **kwargs) if kwargs else func(*args)
+        try:
+            result = func(*args, **kwargs) if kwargs else func(*args)
+        except Exception:
+            if self.active:
+                self._tell_raised(func, args, kwargs or {})
+            raise
         if self.active and not transformed():
             self.active = False  # what looking calls is not itself looked at
             try:
@@ -163,6 +169,14 @@ class ForwardWatch(TorchFunctionMode):
             except Exception as bug:  # noqa: BLE001 - a bug of ours must not become one of the user's
                 self._fail(bug)
         return result
+
+    def _tell_raised(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.active = False
+        try:
+            self.raised(func, args, kwargs)
+        except Exception as bug:  # noqa: BLE001 - a bug of ours must not become one of the user's
+            self._fail(bug)
+        self.active = True
 
     def begin(self) -> None:
         """Start a new step."""

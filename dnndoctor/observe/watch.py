@@ -26,6 +26,7 @@ from dnndoctor.observe.inventory import Inventory, fingerprint
 from dnndoctor.observe.loaders import LoaderFacts, Loaders
 from dnndoctor.observe.non_finite import find_first
 from dnndoctor.observe.passes import Pass, Passes, depends_on_mode, identity
+from dnndoctor.observe.refused import refused
 from dnndoctor.observe.signs import Signs
 from dnndoctor.observe.source import caller, callers, name_here, variable_names
 from dnndoctor.observe.statistics import ActivationRows
@@ -60,6 +61,8 @@ class Watch:
         self.signs = Signs(self)
         self.windows = Windows(each(self) for each in WINDOWS)
         self.forward.note = self._note_function
+        self.forward.raised = self._note_raised
+        self.refused: dict[str, Any] | None = None  # what a loss raised on last
         self.found = Found()
         self.loaders = Loaders()
         self.passes = Passes()
@@ -118,6 +121,9 @@ class Watch:
         self.signs.see(func, args, kwargs, result)
         with torch._C.DisableTorchFunction():  # a mode of the user's shall not see what looking calls
             self.windows.tell("function", func, args, kwargs, result)
+
+    def _note_raised(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.refused = refused(func, args, kwargs) or self.refused
 
     # modules
 

@@ -203,6 +203,9 @@ class Conductor:
     def finish(self) -> None:
         """The script is over, whichever way: measure what can be measured without it."""
         self.settle()
+        # A script whose steps were used for trials, or that made more than were asked for, was not seen to its end.
+        unused = self.clock.phase == "observe" and not self.trials.done and self.watch.step < self._target
+        self.watch.writer.run(saw_all=unused)
         self.trials.finish(self._may_try(at_epoch_end=False) and self.watch.step > 0)
         if self.watch.step:
             self._probe_outside(over=True)

@@ -75,6 +75,7 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
         m.Loaders: lambda: course.loaders(rows),
         m.Padding: lambda: sweeps.padding(rows),
         m.DataScan: lambda: dataset.data_scan(rows, graph),
+        m.RefusedTargets: lambda: dataset.refused(rows),
         m.Epochs: lambda: dataset.epochs(rows),
         m.SampleOrder: lambda: sweeps.sample_order(rows),
         m.Steps: lambda: course.steps(rows),
@@ -122,7 +123,8 @@ def assemble(rows: Rows, family: str | None = None) -> dict[type, Any]:
     if logged.is_flight(rows):
         return flight.measured(rows, makers, family)
     if not rows["step"]:
-        return {kind: Missing("no optimizer step was seen") for kind in makers}
+        none = {kind: Missing("no optimizer step was seen") for kind in makers}
+        return none | {m.RefusedTargets: _made(makers[m.RefusedTargets])}
     taken = {kind: _made(make) for kind, make in makers.items()}
     for name, reason in (rows.run.get("missing") or {}).items():
         taken[getattr(m, name)] = Missing(reason)  # it says something of what we chose, not of what the user did

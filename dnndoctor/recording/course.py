@@ -31,7 +31,7 @@ def run(rows: Rows, chosen: str | None = None) -> m.Run:
         wall_seconds=run.get("wall_seconds") or 0.0,
         torch_version=run.get("torch_version") or "",
         python_version=run.get("python_version") or "",
-        whole=run.get("ending") == "finished" and "evaluate" not in (run.get("phases") or {}),
+        whole=run.get("ending") == "finished" and bool(run.get("saw_all")),
     )
 
 

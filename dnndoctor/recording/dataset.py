@@ -135,6 +135,24 @@ def _loss_targets(rows: Rows, graph: Graph, listed: list[Row]) -> tuple[m.LossTa
     return tuple(found)
 
 
+def refused(rows: Rows) -> m.RefusedTargets | Missing:
+    """The targets that a loss raised on."""
+    facts = rows.run.get("refused")
+    if not facts:
+        return Missing("no loss raised on its targets")
+    return m.RefusedTargets(
+        m.LossTargets(
+            function=facts["name"],
+            location=place(facts["location"]),
+            kind=facts["kind"],
+            values=tuple((value, count) for value, count in facts["values"]),
+            per_sample=len(facts["shape"]) == 1,
+            classes=facts["classes"],
+            ignored=facts["ignored"],
+        )
+    )
+
+
 def epochs(rows: Rows) -> m.Epochs | Missing:
     """The loaders' epochs."""
     facts = rows.facts("window", "name", "epochs")

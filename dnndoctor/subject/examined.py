@@ -177,6 +177,9 @@ class Examined:
     def close(self, ending: Ending) -> Ending:
         """Close the recording; gives the ending with what is known here."""
         watch = self.watch
+        if ending.kind == "exception" and watch.refused is not None and watch.failure is None:
+            watch.writer.run(refused=watch.refused)
+            ending = msgspec.structs.replace(ending, explained=True)
         watch.writer.run(
             wall_seconds=time.monotonic() - self.began, phases=self.conductor.clock.phases, ending=ending.kind
         )

@@ -135,7 +135,8 @@ def _no_step_in_time(happened: Happened) -> str:
 
 
 def _partly(happened: Happened) -> Outcome:
-    return Outcome.PARTLY if happened.steps else Outcome.NOT
+    explained = happened.ending is not None and happened.ending.explained
+    return Outcome.PARTLY if happened.steps or explained else Outcome.NOT
 
 
 def _when(happened: Happened) -> str:

@@ -65,7 +65,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the time was up), "exit" (``sys.exit``), "exception", "interrupted", "failed" (our watch did). ``message``: one
     line for people ("ValueError: ..."), ``file``/``line``: the user's line that it came from. ``code``: exit code.
     ``steps``: the optimizer steps that were recorded. ``wants_world``: it asked for what ``torchrun`` would have set.
-    ``launched``: the last Python program that the script started, as a command line.
+    ``launched``: the last Python program that the script started, as a command line. ``explained``: what the loss
+    was given when it raised is in the recording.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps: int = 0
     wants_world: bool = False
     launched: str = ""
+    explained: bool = False
 
 
 class Lead(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import DataScan, LossTargets
+from dnndoctor.measurements import DataScan, LossTargets, RefusedTargets
 from dnndoctor.rule import rule
 
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
@@ -9,14 +9,19 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 
 @rule("DAT108", Severity.ERROR, practice="training-data")
 def label_out_of_range(
-    scan: DataScan, *, lowest: float = -0.5, highest: float = 1.5, rare: float = 0.05
+    scan: DataScan | None,
+    refused: RefusedTargets | None,
+    *,
+    lowest: float = -0.5,
+    highest: float = 1.5,
+    rare: float = 0.05,
 ) -> Iterator[Finding]:
     """A label lies outside of what the loss knows: no such class, or no probability.
 
     What it measures
         The labels that a loss over class indices was given, and those of the whole training set where they are the
         same labels, against the number of outputs and the ignored index; the targets of a binary cross-entropy
-        against the range from 0 to 1.
+        against the range from 0 to 1. Where the loss raised before the first step, the labels that it was given then.
 
     Why it matters
         On a CPU such a class ends the program when its batch comes, on a GPU in an assertion far from the line. A
@@ -34,6 +39,11 @@ def label_out_of_range(
         highest: 1.5, Salimans et al. 2016, Improved Techniques for Training GANs: soft labels, up to 1.2 in use.
         rare: 0.05, this project's choice: share of labels that the watched steps may not have met.
     """
+    if refused is not None:
+        yield from _indices(refused.targets, None, rare)
+        return
+    if scan is None:
+        raise NotExamined("neither the training set nor the labels of a batch were seen")
     losses = [each for each in scan.loss_targets if each.classes > 1 or each.function in BINARY]
     if not losses:
         raise NotApplicable("no loss takes class indices or probabilities")
@@ -66,8 +76,8 @@ def _labels(loss: LossTargets, scan: DataScan, rare: float) -> list[float]:
     return list(counts) if met <= counts.keys() and unmet <= rare * sum(counts.values()) else []
 
 
-def _indices(loss: LossTargets, scan: DataScan, rare: float) -> Iterator[Finding]:
-    known = {value for value, _ in loss.values} | set(_labels(loss, scan, rare))
+def _indices(loss: LossTargets, scan: DataScan | None, rare: float) -> Iterator[Finding]:
+    known = {value for value, _ in loss.values} | set(_labels(loss, scan, rare) if scan else ())
     wrong = sorted(value for value in known if not 0 <= value < loss.classes and value != loss.ignored)
     if wrong:
         yield Finding(

@@ -54,6 +54,14 @@ def test_a_script_that_breaks_off_is_partly_examined(check: Check, extra: str, r
     assert "Traceback" not in report["stderr"]
 
 
+def test_a_label_that_the_first_loss_raises_on_is_named(check: Check) -> None:
+    report = check(train("pass").replace(".long()", ".long() + 1"))
+    assert report["target"]["outcome"] == "partly-examined"
+    [found] = report["findings"]
+    assert (found["rule"], found["location"]["line"]) == ("DAT108", 12)
+    assert report["exit"] == 1
+
+
 def test_a_script_that_swallows_exceptions_is_stopped_all_the_same(check: Check) -> None:
     report = check(
         train("pass").replace("        loss = ", "        try: pass\n        except Exception: pass\n        loss = ")

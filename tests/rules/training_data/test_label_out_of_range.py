@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from dnndoctor.findings import Severity
+from dnndoctor.measurements import DataScan, RefusedTargets
+from dnndoctor.measurements.missing import Missing
 from dnndoctor.rule import State
 from dnndoctor.rules.training_data.label_out_of_range import label_out_of_range
 from tests.rules.scans import THERE, judge, labels, loss_targets, samples, scan
@@ -61,3 +63,20 @@ def test_regression_has_no_classes() -> None:
 def test_labels_of_which_many_were_not_met_are_another_losses() -> None:
     other = scan(samples(targets=labels(90, 90, 90)), loss_targets=(loss_targets(40, 40),))
     assert judge(label_out_of_range, other).state is State.PASS
+
+
+def test_the_labels_that_a_loss_raised_on_need_no_scan() -> None:
+    refused = RefusedTargets(loss_targets(0, 40, 40, 40, classes=3))
+    [found] = label_out_of_range.evaluate({DataScan: Missing("no step"), RefusedTargets: refused}).findings
+    assert (found.severity, found.location) == (Severity.ERROR, THERE)
+    assert "label 3 has no output: the loss chooses from 3 classes, 0 to 2" in found.message
+
+
+def test_a_loss_that_raised_for_another_reason_has_no_such_label() -> None:
+    refused = RefusedTargets(loss_targets(40, 40, 40, classes=3))
+    assert label_out_of_range.evaluate({DataScan: Missing("no step"), RefusedTargets: refused}).state is State.PASS
+
+
+def test_nothing_seen_is_not_examined() -> None:
+    neither = {DataScan: Missing("no step"), RefusedTargets: Missing("none")}
+    assert label_out_of_range.evaluate(neither).state is State.NOT_EXAMINED
