@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from dnndoctor.postmortem.log import Unreadable
+from dnndoctor.postmortem.weights import rows
 from dnndoctor.postmortem.weights.tensors import Checkpoint, read
 
 CHUNK = 1 << 22  # entries looked at in one go, so that a tensor larger than memory is no trouble
@@ -34,7 +35,8 @@ def main() -> None:
     for path in asked:
         try:
             found = read(path)
-            told = {"path": str(path), "facts": found.facts, "tensors": list(_measured(found, previous))}
+            ends = path in (asked[0], asked[-1])
+            told = {"path": str(path), "facts": found.facts, "tensors": list(_measured(found, previous, ends))}
             previous = found
         except Unreadable as why:
             told = {"path": str(path), "problem": str(why)}
@@ -66,7 +68,7 @@ def _refuse(event: str, args: tuple[Any, ...]) -> None:
         raise PermissionError(f"a checkpoint asked to write {args[0]}")
 
 
-def _measured(found: Checkpoint, previous: Checkpoint | None) -> Iterator[dict[str, Any]]:
+def _measured(found: Checkpoint, previous: Checkpoint | None, ends: bool) -> Iterator[dict[str, Any]]:
     for name in found.sources:
         tensor = found.tensor(name)
         if tensor is None or not tensor.numel():
@@ -74,7 +76,7 @@ def _measured(found: Checkpoint, previous: Checkpoint | None) -> Iterator[dict[s
         before = previous.tensor(name) if previous is not None else None
         if before is not None and before.shape != tensor.shape:
             before = None
-        yield {"name": name, "shape": list(tensor.shape), **_figures(tensor, before)}
+        yield {"name": name, "shape": list(tensor.shape), **_figures(tensor, before), **rows.facts(tensor, ends)}
 
 
 def _figures(tensor: torch.Tensor, before: torch.Tensor | None) -> dict[str, Any]:
