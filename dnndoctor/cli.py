@@ -323,6 +323,7 @@ def run_(
     """
     from dnndoctor.flights import exit_code, run
     from dnndoctor.quantities import share, size
+    from dnndoctor.subject.launchers import own_rank
     from dnndoctor.subject.program import locate
 
     settings = _settings(
@@ -353,10 +354,15 @@ def run_(
         quiet=quiet,
         report_now=settings.html_path,
     )
+    rank = own_rank()
+    if rank:
+        sys.exit(exit_code(flown))  # rank 0 reports for all
     if diagnosis is None:
         _say(f"{program.path}: no optimizer made a step, so nothing was recorded")
         sys.exit(exit_code(flown) or FAILED)
     code = _deliver(_known(diagnosis, settings, write_baseline, quiet), settings, quiet)
+    if rank is not None and not flown.stopped:
+        sys.exit(exit_code(flown))  # a launcher ends all ranks where one of them fails, and may start them anew
     sys.exit(code if flown.stopped else exit_code(flown) or code)  # 130 is the program's own Ctrl-C, and not ours
 
 

@@ -6,9 +6,10 @@ import shutil
 import sqlite3
 import tempfile
 import tokenize
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome, RunFacts, Target, diagnose, judge
@@ -20,6 +21,7 @@ from dnndoctor.placeholders import with_own_names
 from dnndoctor.policy import under_policy
 from dnndoctor.recording.assemble import assemble
 from dnndoctor.recording.flight import steps_made
+from dnndoctor.recording.launches import Launch, flights_at, launches, together
 from dnndoctor.recording.logged import is_flight, is_log
 from dnndoctor.recording.reader import Rows, read
 from dnndoctor.registry import load_rules
@@ -75,12 +77,22 @@ def examine(
     return _diagnosis(target, read(recording), settings, recording, _notes(result), None, log)
 
 
-def rediagnose(recording: Path, settings: Settings) -> Diagnosis:
+def rediagnose(
+    recording: Path,
+    settings: Settings,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    checkpoints: Sequence[Mapping[str, Any]] = (),
+) -> Diagnosis:
     """Judge a recording again.
+
+    ``facts`` of the run, and rows of ``checkpoints``, that are known from elsewhere and stand above its own.
 
     Raises ValueError with one line for people if it is unreadable or foreign.
     """
     rows = read(recording)
+    rows.run.update(facts or {})
+    rows.tables.setdefault("checkpoint", []).extend(map(dict, checkpoints))
     args = tuple(rows.run.get("args") or ())
     seen = rows["step"] or (is_flight(rows) and steps_made(rows))
     outcome = Outcome(rows.run.get("outcome") or (Outcome.EXAMINED if seen else Outcome.NOT))
@@ -100,6 +112,9 @@ def examine_logs(paths: Sequence[Path], settings: Settings) -> Diagnosis:
     from dnndoctor.postmortem.search import search
     from dnndoctor.postmortem.weights.ask import weights_of
 
+    flown = launches(flights_at(paths))
+    if flown:
+        return _examine_flight(flown, paths, settings)
     root = Path(settings.root).resolve()
     found = search(paths)
     merged = merge(found.logs)
@@ -115,6 +130,25 @@ def examine_logs(paths: Sequence[Path], settings: Settings) -> Diagnosis:
         kept = new_recording(root, paths[0].resolve().name or "run")
         shutil.copyfile(written, kept)
     return rediagnose(kept, settings)
+
+
+def _examine_flight(flown: Sequence[Launch], paths: Sequence[Path], settings: Settings) -> Diagnosis:
+    """The newest run that was recorded, all of its ranks together, with the checkpoints that lie there."""
+    from dnndoctor.postmortem.kept import dated, in_order
+    from dnndoctor.postmortem.record import checkpoint_facts
+    from dnndoctor.postmortem.search import checkpoints_at
+    from dnndoctor.postmortem.weights.ask import weights_of
+
+    chosen = flown[-1]
+    facts = together(chosen)
+    notes = [*(facts.get("notes") or chosen.lead.run.get("notes") or ())]
+    if len(flown) > 1:
+        notes.append(f"{len(flown)} recorded runs were found; the newest, {chosen.lead.path}, is told of")
+    kept = in_order(checkpoints_at(paths), "step")
+    told, problems = weights_of(kept) if kept else ([], [])
+    weights = list(dated(kept, told, "step", float(chosen.lead.run.get("steps") or 0) - 1))
+    run, rows = checkpoint_facts(weights)
+    return rediagnose(chosen.lead.path, settings, facts=facts | {"notes": notes + problems, **run}, checkpoints=rows)
 
 
 def _diagnosis(

@@ -17,7 +17,9 @@ from dnndoctor.diagnosis import Diagnosis, Outcome
 from dnndoctor.examination import rediagnose
 from dnndoctor.findings import Finding, Severity
 from dnndoctor.recording.amend import amend
+from dnndoctor.recording.launches import flight_at, flights_at, launches, together
 from dnndoctor.subject.flight import Flight, Flown
+from dnndoctor.subject.launchers import own_rank
 from dnndoctor.subject.process import signal_in_words
 from dnndoctor.subject.program import Program
 from dnndoctor.workspace import new_recording
@@ -25,6 +27,7 @@ from dnndoctor.workspace import new_recording
 JUDGE_EVERY = 10.0  # seconds at least
 JUDGING_SHARE = 0.01  # of one core, for judging while the training runs
 EVENTS_EVERY = 1.0
+OTHERS_SECONDS = 10.0  # that rank 0 waits for the recordings of the others
 
 
 class Live:
@@ -94,25 +97,59 @@ def run(
     path = recording or new_recording(root, program.path)
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
+    rank = own_rank()
+    quiet = quiet or bool(rank)  # of several ranks the first one speaks
     live = Live(settings, stop_on, quiet)
     if not quiet:
         _say(f"recording to {_shown(path, root)}; kill -USR1 {os.getpid()} writes a report of it while it runs")
-    flight = Flight(live.look, lambda flying: _report_now(flying, settings, report_now))
+    look = live.look if stop_on or not quiet else lambda _flying: None
+    flight = Flight(look, lambda flying: _report_now(flying, settings, report_now))
     flown = flight.fly(program, args, recording=path, overhead=overhead, max_bytes=max_bytes)
     for each in flown.recordings:
         amend(each, **_ended(flown, live), **_as_logged(flown, each))
-    return flown, diagnosis_of(flown.recordings, settings)
+    if rank:
+        return flown, None
+    found = _of_all_ranks(flown, flight.launch, OTHERS_SECONDS) if rank is not None else flown.recordings
+    for group in launches(flights_at(found)):
+        if group.world > 1:
+            amend(group.lead.path, **together(group))  # so that it tells so by itself later
+    return flown, diagnosis_of(found, settings)
 
 
 def diagnosis_of(found: Sequence[Path], settings: Settings) -> Diagnosis | None:
-    """The diagnosis of a recording, or of the recordings of all ranks together; None where there are none."""
-    usable = [each for each in found if each.exists() and each.stat().st_size]
-    if not usable:
+    """The diagnosis of a recording, or of the recordings of all ranks together; None where there are none.
+
+    Of several trainings that are none of each other's ranks the first one; the notes name the others.
+    """
+    flown = launches(flights_at(found))
+    if not flown:
         return None
+    facts = together(flown[0])
+    if len(flown) > 1:
+        others = ", ".join(each.lead.path.name for each in flown[1:4]) + (", ..." if len(flown) > 4 else "")
+        before = facts.get("notes") or flown[0].lead.run.get("notes") or ()
+        facts["notes"] = [*before, f"further trainings of this run were recorded: {others}"]
     try:
-        return rediagnose(usable[0], settings)
+        return rediagnose(flown[0].lead.path, settings, facts=facts)
     except ValueError:
         return None
+
+
+def _of_all_ranks(flown: Flown, launch: str, seconds: float) -> list[Path]:
+    """The recordings of this run; where each rank has a parent of its own, those of the others as well.
+
+    They are waited for: the others end when we do, or a little later.
+    """
+    until = time.monotonic() + seconds
+    own = list(flown.recordings)
+    while own:
+        beside = {each.path for each in flights_at({each.parent for each in own}) if each.run.get("launch") == launch}
+        known = [each for path in {*own, *beside} if (each := flight_at(path)) is not None]
+        world = max((int(each.run.get("world") or 1) for each in known), default=1)
+        if sum("exit_code" in each.run for each in known) >= world or time.monotonic() > until:
+            return [each.path for each in known]
+        time.sleep(0.1)
+    return own
 
 
 def exit_code(flown: Flown) -> int:

@@ -109,10 +109,10 @@ class Following:
             return
         watching, self.watching = self.watching, None
         atexit.unregister(self.end)
-        from dnndoctor.recorder.session import ranks
+        from dnndoctor.recorder.ranks import rank_and_world
 
         watching.close(outcome, error)
-        if not watching.own or ranks()[0] != 0:
+        if not watching.own or rank_and_world()[0] != 0:
             return  # a run reports itself, and other ranks are told of beside the first
         try:
             self.diagnosis = watching.report()

@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -23,6 +22,7 @@ from torch.optim.optimizer import Optimizer
 from dnndoctor.observe.data import flat_tensors
 from dnndoctor.observe.transforms import readable
 from dnndoctor.observe.window import Border, Window
+from dnndoctor.recording.rank_lines import Line, compare
 
 if TYPE_CHECKING:
     from dnndoctor.findings import Location
@@ -33,8 +33,6 @@ HASHED_STEPS = frozenset((-1, 0, 1, 2, 4, 8, 16, 24, 32, 40))  # -1: before the 
 HASHED_ENTRIES = 1024  # of each tensor, evenly spaced
 WRAPPERS = frozenset(("DistributedDataParallel", "FullyShardedDataParallel"))
 COLLECTIVES = ("all_reduce", "reduce", "reduce_scatter_tensor", "all_gather", "all_gather_into_tensor")
-
-Line = dict[str, Any]
 
 
 class Witness:
@@ -178,33 +176,6 @@ class Ranks(Window):
             "collectives": self._collectives,
             **compare(lines, names),
         }
-
-
-def compare(lines: dict[int, list[Line]], names: list[str]) -> dict[str, Any]:
-    """The lines of all ranks side by side, as far as all of them have come."""
-    by_step = [{line["step"]: line for line in each} for each in lines.values()]
-    shared = sorted(set.intersection(*(set(each) for each in by_step))) if by_step else []
-    hashed = [step for step in shared if all(each[step].get("hashes") for each in by_step)]
-    differing: dict[int, int] = {}
-    for step in hashed:
-        for position, found in enumerate(zip(*(each[step]["hashes"] for each in by_step), strict=False)):
-            if len(set(found)) > 1:
-                differing.setdefault(position, step)
-    fed = [{each[step].get("batch") for each in by_step} for step in shared if step >= 0]
-    fed = [each for each in fed if None not in each]
-    timed = [step for step in shared if step > 0 and all(each[step].get("own") is not None for each in by_step)]
-    return {
-        "steps": sum(step >= 0 for step in shared),
-        "started_equal": -1 in hashed and -1 not in differing.values(),
-        "parameters": len(names),
-        "compared_steps": len(hashed),
-        "differing": [names[each] if each < len(names) else "" for each in differing],
-        "first_difference": min(differing.values(), default=None),
-        "batches": len(fed),
-        "same_batches": sum(len(each) == 1 for each in fed),
-        "own_seconds": [median(each[step]["own"] for step in timed) for each in by_step] if timed else [],
-        "step_seconds": median(each[step]["whole"] for step in timed for each in by_step) if timed else 0.0,
-    }
 
 
 def _path(scratch: str, rank: int) -> str:

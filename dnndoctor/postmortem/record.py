@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,17 +29,12 @@ def record(merged: Merged, weights: Iterable[Snapshot], path: Path, title: str) 
             writer.put("series", {"id": index, "name": series.name, "role": role.value, "facts": facts})
             writer.put_points(index, series.step, series.value, series.time, series.line)
         _steps(writer, first)
-        weights = list(weights)
-        rows = [
-            {"id": n, "path": each.path, "step": each.step, "facts": each.facts}
-            for n, each in enumerate(weights)
-            if "tensors" in each.facts
-        ]
+        known, rows = checkpoint_facts(weights)
         writer.put_all("checkpoint", rows)
         writer.run(
             kind=KIND,
             script=title,
-            checkpoints=[(each.path, each.step, each.sound) for each in weights if each.step is not None],
+            **known,
             unit=merged.unit,
             notes=merged.notes,
             sources=merged.sources,
@@ -48,6 +44,17 @@ def record(merged: Merged, weights: Iterable[Snapshot], path: Path, title: str) 
         writer.commit()
     finally:
         writer.close()
+
+
+def checkpoint_facts(weights: Iterable[Snapshot]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Facts of the run on its checkpoints, and the rows of those that were read."""
+    listed = list(weights)
+    rows = [
+        {"id": n, "path": each.path, "step": each.step, "facts": each.facts}
+        for n, each in enumerate(listed)
+        if "tensors" in each.facts
+    ]
+    return {"checkpoints": [(each.path, each.step, each.sound) for each in listed if each.step is not None]}, rows
 
 
 def _steps(writer: Writer, first: dict[Role, Series]) -> None:

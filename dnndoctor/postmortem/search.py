@@ -47,6 +47,12 @@ def search(paths: Iterable[Path]) -> Found:
     return found
 
 
+def checkpoints_at(paths: Iterable[Path]) -> list[Path]:
+    """The checkpoints among the paths and below them."""
+    files = (each for path in paths for each in (_walk(path) if path.is_dir() else (path,)))
+    return [each for each in files if is_checkpoint(each)]
+
+
 def _read_named(path: Path, found: Found, problems: list[str]) -> None:
     if is_checkpoint(path):
         found.checkpoints.append(path)

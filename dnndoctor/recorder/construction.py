@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 from torch.optim.optimizer import Optimizer
+from torch.utils.data import DataLoader
 
 from dnndoctor.observe.source import caller
 from dnndoctor.recorder.roots import Known
@@ -15,11 +16,11 @@ from dnndoctor.subject.installed import Installed
 
 
 def note_construction(installed: Installed, known: Known) -> None:
-    """Note every module and optimizer from now on. To be called before the program builds any."""
+    """Note every module, optimizer and loader from now on. To be called before the program builds any."""
     known.complete = True
-    for cls in (nn.Module, Optimizer):
+    for cls in (nn.Module, Optimizer, DataLoader):
         installed.patch(cls, "__init__", _noting(vars(cls)["__init__"], known))
-    load = nn.Module.load_state_dict
+    load, iterate = nn.Module.load_state_dict, DataLoader.__iter__
 
     @functools.wraps(load)
     def load_state_dict(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -27,7 +28,13 @@ def note_construction(installed: Installed, known: Known) -> None:
         known.note_loaded(self)
         return result
 
+    @functools.wraps(iterate)
+    def __iter__(self: DataLoader[Any]) -> Any:  # noqa: N807 - it takes that method's place
+        known.iterated = known.place(self) or known.iterated
+        return iterate(self)
+
     installed.patch(nn.Module, "load_state_dict", load_state_dict)
+    installed.patch(DataLoader, "__iter__", __iter__)
 
 
 def _noting(original: Callable[..., None], known: Known) -> Callable[..., None]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import msgspec
-import torch
 
 from dnndoctor.recorder import current, facts
 from dnndoctor.recorder.construction import note_construction
 from dnndoctor.recorder.hooks import install
+from dnndoctor.recorder.ranks import Witness, rank_and_world
 from dnndoctor.recorder.recorder import Recorder
 from dnndoctor.recorder.store import Store
 from dnndoctor.subject.flight_job import FlightJob, recording_name, stop_file
@@ -42,6 +42,7 @@ class _Flight:
     def __init__(self, job: FlightJob, recorder: Recorder) -> None:
         self._job, self._recorder = job, recorder
         self._error: BaseException | None = None
+        self._begun = False
 
     def attend(self) -> None:
         """See the first step, what is raised, and the end, however it comes."""
@@ -62,7 +63,10 @@ class _Flight:
                 signal.signal(signal.SIGUSR1, self._asked)
 
     def _begin(self) -> None:
-        rank, world = ranks()
+        if self._begun:
+            return  # another optimizer leads now: one recording holds it all
+        self._begun = True
+        rank, world = rank_and_world()
         path = recording_name(self._job, rank if world > 1 else None)
         self._recorder.store.open(path)
         facts.begin(
@@ -74,6 +78,8 @@ class _Flight:
             world=world,
         )
         self._recorder.store.at_intervals = self._look_for_stop
+        if world > 1:
+            Witness(self._recorder)
 
     def _look_for_stop(self) -> None:
         if os.path.exists(stop_file(self._job)):
@@ -101,12 +107,3 @@ class _Flight:
         error = self._error or getattr(sys, "last_value", None)
         interrupted = isinstance(error, KeyboardInterrupt)
         self._recorder.close("interrupted" if interrupted else "exception" if error else "finished", error)
-
-
-def ranks() -> tuple[int, int]:
-    """Rank and number of the processes that train together; as their launcher says where they exchange nothing."""
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    rank, world = (os.environ.get(each, "") for each in ("RANK", "WORLD_SIZE"))  # as torchrun sets them
-    return (int(rank), int(world)) if rank.isdigit() and world.isdigit() else (0, 1)

@@ -20,6 +20,7 @@ class Known:
     def __init__(self) -> None:
         self._places: MutableMapping[Any, Location | None] = WeakIdKeyDictionary()
         self.loaded: MutableMapping[Any, None] = WeakIdKeyDictionary()  # modules whose weights came from elsewhere
+        self.iterated: Location | None = None  # where the loader was built that gives batches
         self.complete = False  # noting began before the program built any
 
     def note(self, one: Any, place: Location | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import shutil
 import sys
 import tempfile
@@ -13,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import torch.distributed as dist
 from torch import nn
 from torch.optim.optimizer import Optimizer
 
@@ -21,9 +19,11 @@ from dnndoctor.observe.data import flat_tensors
 from dnndoctor.postmortem.names import role
 from dnndoctor.recorder import current, facts
 from dnndoctor.recorder.hooks import install
+from dnndoctor.recorder.ranks import Witness, rank_and_world
 from dnndoctor.recorder.recorder import Recorder
 from dnndoctor.recorder.step import Listener
 from dnndoctor.recorder.store import Store
+from dnndoctor.subject.launchers import launch_name
 from dnndoctor.workspace import BadInput, check_writable, new_recording
 
 if TYPE_CHECKING:
@@ -135,23 +135,22 @@ def watch(
     script = sys.argv[0] if sys.argv and sys.argv[0] else "notebook"
     if current.examined() or (running := current.running()) is not None:
         return _joined(None if current.examined() else running, listeners)
-    rank, world = ranks()
+    rank, world = rank_and_world()
     place = _of_rank(Path(path) if path is not None else None, script, rank if world > 1 else None)
     check_writable(place)
     place.unlink(missing_ok=True)
     recorder = Recorder(
         Store(place, limit_bytes=max_bytes), overhead=share, models=models, optimizers=optimizers, listeners=listeners
     )
-    facts.begin(recorder, script=script, args=sys.argv[1:], rank=rank if world > 1 else None, world=world)
+    facts.begin(recorder, script=script, args=sys.argv[1:], launch=launch_name(), rank=rank, world=world)
+    if world > 1:
+        recorder.on_begin = lambda: _witness(recorder)
     return Watching(recorder)
 
 
-def ranks() -> tuple[int, int]:
-    """The rank of this process, and of how many: as torch.distributed has it, else as its launcher says."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    rank, world = (os.environ.get(each, "") for each in ("RANK", "WORLD_SIZE"))
-    return (int(rank), int(world)) if rank.isdigit() and world.isdigit() else (0, 1)
+def _witness(recorder: Recorder) -> None:
+    recorder.on_begin = lambda: None  # it accompanies the optimizer that leads first
+    Witness(recorder)
 
 
 def _of_rank(path: Path | None, script: str, rank: int | None) -> Path:

@@ -15,6 +15,7 @@ from dnndoctor import measurements as m
 from dnndoctor.measurements.missing import Missing
 from dnndoctor.recording import logged
 from dnndoctor.recording.course import optimizers
+from dnndoctor.recording.ranks import flown_ranks
 from dnndoctor.recording.reader import Points, Row, Rows, place
 from dnndoctor.recording.structure import bare_weights
 
@@ -33,6 +34,8 @@ def measured(rows: Rows, every: Iterable[type], family: str | None = None) -> di
     if isinstance(course, Missing):
         return taken
     taken[m.Run] = _run(rows, course, family)
+    taken[m.Ranks] = flown_ranks(rows)
+    taken[m.Snapshots] = logged.snapshots(rows)
     taken[m.History] = logged.history(course)
     taken[m.Gradients] = _gradients(rows, course)
     taken[m.Activations] = _activations(rows)

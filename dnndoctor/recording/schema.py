@@ -36,6 +36,7 @@ TABLES: dict[str, str] = {
     "stretch": "id INTEGER PRIMARY KEY, series INTEGER, level INTEGER, first REAL, last REAL, kept INTEGER, "
     "seen INTEGER, non_finite INTEGER, low REAL, mean REAL, high REAL, points TEXT",
     "recent": "id INTEGER PRIMARY KEY, points TEXT",
+    "rank": "step INTEGER PRIMARY KEY, facts TEXT",
     "event": f"id INTEGER PRIMARY KEY, step INTEGER, kind TEXT, facts TEXT, {_PLACE}",
 }
 

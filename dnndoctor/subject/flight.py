@@ -56,6 +56,8 @@ class Flight:
         self._look, self._asked = look, asked
         self._job: FlightJob | None = None
         self.stopped = False
+        self.launch = launch_name()
+        self._told = False
 
     @property
     def recordings(self) -> list[Path]:
@@ -80,7 +82,7 @@ class Flight:
                 max_bytes=max_bytes,
                 scratch=scratch,
                 parent=os.getpid(),
-                launch=launch_name(),
+                launch=self.launch,
             )
             job_file = Path(scratch, "job.json")
             job_file.write_bytes(msgspec.json.encode(self._job))
@@ -99,11 +101,23 @@ class Flight:
             if came is not None and came in signals.passed_on:
                 process.send_signal(came)  # which it ignores where the program is gone
             elif came == signals.report:
-                self._asked(self)
+                self._shielded(self._asked)
             if time.monotonic() - looked >= LOOK_EVERY:
-                self._look(self)
+                self._shielded(self._look)
                 looked = time.monotonic()
         return code
+
+    def _shielded(self, call: Callable[[Flight], None]) -> None:
+        """The program ends with us: no bug of ours, and no full disk, may end us before it has."""
+        try:
+            call(self)
+        except Exception as bug:  # noqa: BLE001 - told once
+            if not self._told:
+                self._told = True
+                said = (
+                    f"dnndoctor: judging the run has failed ({type(bug).__name__}: {bug}); the run goes on"
+                )
+                print(said, file=sys.stderr)
 
 
 def command(program: Program) -> list[str]:

@@ -10,13 +10,13 @@ def several(ranks: Ranks) -> None:
         raise NotApplicable("one process trains")
 
 
-def model_location(loop: TrainingLoop | None) -> Location | None:
+def model_location(loop: TrainingLoop | None, ranks: Ranks) -> Location | None:
     """Where the model was built that has the most trained parameters."""
     models = loop.models if loop else ()
-    return max(models, key=lambda each: each.trainable).location if models else None
+    return max(models, key=lambda each: each.trainable).location if models else ranks.model
 
 
-def data_location(loaders: Loaders | None) -> Location | None:
+def data_location(loaders: Loaders | None, ranks: Ranks) -> Location | None:
     """Where the training batches come from."""
     training = loaders.training if loaders else None
-    return training.location if training else None
+    return training.location if training else ranks.data

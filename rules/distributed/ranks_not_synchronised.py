@@ -39,7 +39,7 @@ def ranks_not_synchronised(ranks: Ranks, loop: TrainingLoop | None, *, fewest: i
     apart = f"{len(ranks.differing)} of {ranks.parameters} parameters differ after step {ranks.first_difference}"
     yield Finding(
         f"{ranks.world} ranks train without exchanging anything: {apart}",
-        location=model_location(loop),
+        location=model_location(loop, ranks),
         subject=loop.models[0].name if loop and loop.models else None,
         evidence=(
             Evidence("parameters that differ between ranks", len(ranks.differing), 0),

@@ -44,7 +44,7 @@ def replicas_differ(ranks: Ranks, loop: TrainingLoop | None, *, fewest: int = 2)
     names = listed([each for each in ranks.differing if each])
     yield Finding(
         f"{len(ranks.differing)} of {ranks.parameters} parameters differ between {ranks.world} ranks {when}: {names}",
-        location=model_location(loop),
+        location=model_location(loop, ranks),
         subject=ranks.differing[0] or None,
         evidence=(Evidence("parameters that differ between ranks", len(ranks.differing), 0),),
         fix=Fix(

@@ -41,7 +41,7 @@ def same_data_on_every_rank(ranks: Ranks, loaders: Loaders | None, *, fewest: in
         return
     yield Finding(
         f"all {ranks.world} ranks were fed with the same batch in each of {ranks.batches} steps",
-        location=data_location(loaders),
+        location=data_location(loaders, ranks),
         evidence=(Evidence("steps with the same batch on all ranks", ranks.same_batches, 0),),
         fix=Fix(
             "give each rank its own share of the data",

@@ -27,3 +27,12 @@ def test_few_steps_say_nothing_of_a_straggler() -> None:
 
 def test_the_examined_rank_is_slower_by_being_watched() -> None:
     assert judged(straggler_rank, own_seconds=(0.030, 0.010), examined=0).state is State.PASS
+
+
+@pytest.mark.parametrize(("share", "found"), [((0.2, 0.8), True), ((0.4, 0.6), False)])
+def test_a_straggler_is_slow_in_most_steps(share: tuple[float, float], found: bool) -> None:
+    assert bool(judged(straggler_rank, own_seconds=(0.010, 0.020), slowest_share=share).findings) is found
+
+
+def test_a_fraction_of_a_millisecond_is_no_straggler() -> None:
+    assert judged(straggler_rank, own_seconds=(0.0002, 0.0009), step_seconds=0.001).state is State.PASS
