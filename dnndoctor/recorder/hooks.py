@@ -73,6 +73,8 @@ class _Steps:
 
     def before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A step begins; gives its arguments anew where a closure among them is to be followed."""
+        if self._recorder.deaf:
+            return None
         if self._thread is None:
             self._thread = threading.get_ident()
         closure = kwargs.get("closure") or (args[1] if len(args) > 1 else None)
@@ -110,7 +112,7 @@ class _Steps:
         elif self.live:
             self.pay("steps", lambda: recorder.after_step(optimizer, made))
             if self._rooted != recorder.roots:
-                self._hook_roots()
+                self.pay("start", self._hook_roots)
         if self._recorder.stopping:
             self._recorder.stopping = False
             raise StopTraining("stopped by dnndoctor")
@@ -134,7 +136,7 @@ class _Steps:
         """
         for root in self._recorder.roots:
             kind = type(root)
-            if kind not in self._wrapped and not is_compiled(root):
+            if kind not in self._wrapped and not is_compiled(root) and not isinstance(root, torch.jit.ScriptModule):
                 self._wrapped.add(kind)
                 self._installed.patch(kind, "__call__", self._told(vars(kind).get("__call__")))
         self._rooted = list(self._recorder.roots)
@@ -144,7 +146,7 @@ class _Steps:
 
         @functools.wraps(own or nn.Module.__call__)
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if not torch.compiler.is_compiling() and not self._recorder.asleep:
+            if not self._recorder.asleep and not torch.compiler.is_compiling():
                 self._called(module, args, kwargs)
             return own(module, *args, **kwargs) if own else nn.Module.__call__(module, *args, **kwargs)
 
@@ -170,7 +172,7 @@ def _wrap_backward(installed: Installed, recorder: Recorder, steps: _Steps) -> N
     @functools.wraps(every)
     def of_tensor(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         nonlocal inside
-        if inside or torch.compiler.is_compiling() or not steps.live:
+        if recorder.deaf or inside or torch.compiler.is_compiling() or not steps.live:
             return every(self, *args, **kwargs)  # type: ignore[no-untyped-call]
         note((self,))
         inside = True
@@ -182,7 +184,7 @@ def _wrap_backward(installed: Installed, recorder: Recorder, steps: _Steps) -> N
     @functools.wraps(function)
     def of_function(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal inside
-        if inside or torch.compiler.is_compiling() or not steps.live:
+        if recorder.deaf or inside or torch.compiler.is_compiling() or not steps.live:
             return function(tensors, *args, **kwargs)
         listed = (tensors,) if isinstance(tensors, torch.Tensor) else tuple(tensors)
         note(listed)
@@ -202,7 +204,7 @@ def _wrap_scaler(installed: Installed, recorder: Recorder, steps: _Steps) -> Non
     @functools.wraps(scale)
     def scaled(self: Any, outputs: Any) -> Any:
         result = scale(self, outputs)
-        if self.is_enabled() and steps.live:
+        if not recorder.deaf and self.is_enabled() and steps.live:
             recorder.scaled(outputs, result)
         return result
 

@@ -55,7 +55,8 @@ class Recorder:
         self.lead: Optimizer | None = None
         self.failure: str | None = None
         self.closed = False
-        self.asleep = 0  # steps to come that are not recorded; the last one of them wakes us
+        self.asleep = 0  # steps to come of which only losses are kept; the last one of them wakes us
+        self.deaf = False  # and of this one not even that
         self.wants_more = False  # somebody asks for every look in the next step
         self._pid = os.getpid()
         self._began = time.perf_counter()
@@ -300,6 +301,9 @@ class Recorder:
         self._inputs = None
         self._evaluated = False
         self._step_began, self._waited_before = time.perf_counter(), self._waited
+        self.deaf = False
+        self.meter.kept += 1
+        self.meter.settle(self.store.seconds)
         spent = self.meter.spent
         if not self.asleep:
             plumbing = max(spent - self._paid - self._looked, 0.0)
@@ -316,11 +320,14 @@ class Recorder:
             self._timed(due, look, look.before_forward)
 
     def sleep(self) -> None:
-        """One of the steps of which only the loss is kept."""
-        self._losses.end_step(self.step, time.perf_counter() - self._began)
+        """One of the steps of which at most the loss is kept."""
+        if not self.deaf:
+            self._losses.end_step(self.step, time.perf_counter() - self._began)
+            self.meter.kept += 1
         self.asleep -= 1
         self.step += 1
         self.meter.steps += 1
+        self.deaf = self.asleep > 1 and self.asleep % self.cadence.every_loss != 0
 
     def other_slept(self) -> None:
         """An optimizer beside the lead has stepped in a step of which only the loss is kept."""
