@@ -31,7 +31,7 @@ class Losses:
         """Backward runs on it; gives whether it is known already not to be finite."""
         if not isinstance(tensor, torch.Tensor) or tensor.numel() != 1 or self._counted is not None:
             return False
-        loss = self._unscaled.pop(id(tensor), tensor) if self._unscaled else tensor
+        loss: Any = self._unscaled.pop(id(tensor), tensor) if self._unscaled else tensor
         if hasattr(loss, "to_local"):  # distributed: a value of the whole would be a message to other ranks
             loss = loss.detach().to_local()
         if loss.device.type != "cpu" or loss.is_complex():

@@ -130,7 +130,7 @@ class Recorder:
 
     def closure_called(self, optimizer: Optimizer) -> None:
         """The optimizer's closure has been evaluated for the first time in this step."""
-        if optimizer is self.lead:
+        if self.lead is None or optimizer is self.lead:
             self._losses.enough()
         self.before_step(optimizer)
 
