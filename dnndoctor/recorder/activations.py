@@ -220,7 +220,7 @@ def leaves(root: nn.Module) -> list[tuple[str, nn.Module]]:
     return [
         (name or type(each).__name__, each)
         for name, each in root.named_modules()
-        if not any(True for _ in each.children()) and not isinstance(each, _NO_LAYERS)
+        if not any(True for _ in each.children()) and not isinstance(each, (*_NO_LAYERS, torch.jit.ScriptModule))
     ]
 
 

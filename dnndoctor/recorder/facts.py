@@ -131,6 +131,7 @@ def _optimizer(recorder: Recorder) -> dict[str, Any]:
 def close(recorder: Recorder, outcome: str, error: BaseException | None) -> None:
     """How it ended, and what recording has cost."""
     meter, store = recorder.meter, recorder.store
+    meter.settle(store.seconds)
     elapsed = max(meter.elapsed, 1e-9)
     log: dict[str, Any] = {}
     if error is not None:
@@ -145,15 +146,17 @@ def close(recorder: Recorder, outcome: str, error: BaseException | None) -> None
         wall_seconds=elapsed,
         ending=outcome,
         steps_beside=recorder.beside,
+        steps_left_out=recorder.left_out,
         outcome="examined" if recorder.step else "not-examined",
         log_facts=log,
         peak_bytes=device.peak_resident_bytes(),
         overhead={
             "budget": recorder.cadence.overhead,
-            "spent": (meter.spent + store.seconds) / elapsed,
+            "spent": meter.spent / elapsed,
             "start_seconds": meter.start_seconds,
-            "seconds": {**meter.seconds, "writing": store.seconds},
+            "seconds": dict(meter.seconds),
             "looks": recorder.looks_taken(),
             "every": recorder.cadence.every,
+            "every_loss": recorder.cadence.every_loss,
         },
     )

@@ -27,8 +27,8 @@ def install(recorder: Recorder) -> Installed:
     steps = _Steps(recorder, installed)
 
     @_disable_dynamo  # an optimizer's step that is compiled would have what its hooks do compiled with it
-    def before(optimizer: Optimizer, *_: Any) -> None:
-        steps.before(optimizer)
+    def before(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return steps.before(optimizer, args, kwargs)
 
     @_disable_dynamo
     def after(optimizer: Optimizer, *_: Any) -> None:
@@ -37,6 +37,7 @@ def install(recorder: Recorder) -> Installed:
     installed.hold(register_optimizer_step_pre_hook(before))
     installed.hold(register_optimizer_step_post_hook(after))
     _wrap_backward(installed, recorder, steps)
+    _wrap_scaler(installed, recorder, steps)
     _wrap_loaders(installed, recorder)
     os.register_at_fork(after_in_child=steps.leave)
     return installed
@@ -53,6 +54,7 @@ class _Steps:
         self._recorder = recorder
         self._installed = installed
         self._thread: int | None = None
+        self.ended = 0
         self._rooted: list[nn.Module] = []
         self._wrapped: set[type] = set()
 
@@ -69,22 +71,48 @@ class _Steps:
             self._installed.remove()
         self._recorder.adopt()
 
-    def before(self, optimizer: Optimizer) -> None:
-        if self._recorder.asleep:
-            return
+    def before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A step begins; gives its arguments anew where a closure among them is to be followed."""
+        if self._recorder.deaf:
+            return None
         if self._thread is None:
             self._thread = threading.get_ident()
-        if self.live:
+        closure = kwargs.get("closure") or (args[1] if len(args) > 1 else None)
+        if closure is not None and self.live:
+            followed = self._followed(optimizer, closure)
+            return (args, {**kwargs, "closure": followed}) if "closure" in kwargs else ((args[0], followed), kwargs)
+        if not self._recorder.asleep and self.live:
             self.pay("steps", lambda: self._recorder.before_step(optimizer))
+        return None
 
-    def after(self, optimizer: Optimizer) -> None:
-        if self._recorder.asleep > 1:
-            if optimizer is self._recorder.lead:
-                self._recorder.sleep()
+    def _followed(self, optimizer: Optimizer, closure: Callable[..., Any]) -> Callable[..., Any]:
+        """The program's closure; its first evaluation leaves the gradients of the step."""
+        called = False
+
+        @functools.wraps(closure)
+        def follow(*args: Any, **kwargs: Any) -> Any:
+            nonlocal called
+            result = closure(*args, **kwargs)
+            if not called and self.live:
+                called = True
+                self.pay("steps", lambda: self._recorder.closure_called(optimizer))
+            return result
+
+        return follow
+
+    def after(self, optimizer: Optimizer, made: bool = True) -> None:
+        """A step has ended; ``made``: as of ``Recorder.after_step``."""
+        self.ended += 1
+        recorder = self._recorder
+        if recorder.asleep > 1:
+            if optimizer is recorder.lead:
+                recorder.sleep()
+            elif recorder.follows(optimizer):
+                recorder.other_slept()
         elif self.live:
-            self.pay("steps", lambda: self._recorder.after_step(optimizer))
-            if self._rooted != self._recorder.roots:
-                self._hook_roots()
+            self.pay("steps", lambda: recorder.after_step(optimizer, made))
+            if self._rooted != recorder.roots:
+                self.pay("start", self._hook_roots)
         if self._recorder.stopping:
             self._recorder.stopping = False
             raise StopTraining("stopped by dnndoctor")
@@ -108,7 +136,7 @@ class _Steps:
         """
         for root in self._recorder.roots:
             kind = type(root)
-            if kind not in self._wrapped and not is_compiled(root):
+            if kind not in self._wrapped and not is_compiled(root) and not isinstance(root, torch.jit.ScriptModule):
                 self._wrapped.add(kind)
                 self._installed.patch(kind, "__call__", self._told(vars(kind).get("__call__")))
         self._rooted = list(self._recorder.roots)
@@ -118,7 +146,7 @@ class _Steps:
 
         @functools.wraps(own or nn.Module.__call__)
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if not torch.compiler.is_compiling() and not self._recorder.asleep:
+            if not self._recorder.asleep and not torch.compiler.is_compiling():
                 self._called(module, args, kwargs)
             return own(module, *args, **kwargs) if own else nn.Module.__call__(module, *args, **kwargs)
 
@@ -132,39 +160,64 @@ class _Steps:
 
 
 def _wrap_backward(installed: Installed, recorder: Recorder, steps: _Steps) -> None:
-    every, function, scale = torch.Tensor.backward, torch.autograd.backward, torch.amp.GradScaler.scale
-    inside = threading.local()
+    every, function = torch.Tensor.backward, torch.autograd.backward
+    inside = False  # Tensor.backward calls the function; that other threads do not mind is ``live``'s part
 
-    def noted(tensors: Iterable[Any], call: Callable[[], Any]) -> Any:
-        if torch.compiler.is_compiling() or getattr(inside, "now", False) or recorder.asleep:
-            return call()
-        if steps.live:
+    def note(tensors: Iterable[Any]) -> None:
+        if recorder.asleep:
+            recorder.loss(tensors)
+        else:
             steps.pay("losses", lambda: recorder.loss(tensors))
-        inside.now = True
-        try:
-            return call()
-        finally:
-            inside.now = False
 
     @functools.wraps(every)
     def of_tensor(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return noted((self,), lambda: every(self, *args, **kwargs))  # type: ignore[no-untyped-call]
+        nonlocal inside
+        if recorder.deaf or inside or torch.compiler.is_compiling() or not steps.live:
+            return every(self, *args, **kwargs)  # type: ignore[no-untyped-call]
+        note((self,))
+        inside = True
+        try:
+            return every(self, *args, **kwargs)  # type: ignore[no-untyped-call]
+        finally:
+            inside = False
 
     @functools.wraps(function)
     def of_function(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal inside
+        if recorder.deaf or inside or torch.compiler.is_compiling() or not steps.live:
+            return function(tensors, *args, **kwargs)
         listed = (tensors,) if isinstance(tensors, torch.Tensor) else tuple(tensors)
-        return noted(listed, lambda: function(listed, *args, **kwargs))
+        note(listed)
+        inside = True
+        try:
+            return function(listed, *args, **kwargs)
+        finally:
+            inside = False
+
+    installed.patch(torch.Tensor, "backward", of_tensor)
+    installed.patch(torch.autograd, "backward", of_function)
+
+
+def _wrap_scaler(installed: Installed, recorder: Recorder, steps: _Steps) -> None:
+    scale, step = torch.amp.GradScaler.scale, torch.amp.GradScaler.step
 
     @functools.wraps(scale)
     def scaled(self: Any, outputs: Any) -> Any:
         result = scale(self, outputs)
-        if not recorder.asleep and steps.live:
+        if not recorder.deaf and self.is_enabled() and steps.live:
             recorder.scaled(outputs, result)
         return result
 
-    installed.patch(torch.Tensor, "backward", of_tensor)
-    installed.patch(torch.autograd, "backward", of_function)
+    @functools.wraps(step)
+    def stepped(self: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        before = steps.ended
+        result = step(self, optimizer, *args, **kwargs)
+        if steps.ended == before and isinstance(optimizer, Optimizer):
+            steps.after(optimizer, made=False)  # the scaler found gradients that are not finite
+        return result
+
     installed.patch(torch.amp.GradScaler, "scale", scaled)
+    installed.patch(torch.amp.GradScaler, "step", stepped)
 
 
 def _wrap_loaders(installed: Installed, recorder: Recorder) -> None:

@@ -32,6 +32,7 @@ class Gradients(Look):
         self._series: dict[int, int] = {}
         self._sizes = _Sizes()
         self.norm: torch.Tensor | None = None  # of all, as of the last look
+        self.scale: torch.Tensor | None = None  # by which the gradients are too large
         self._figures: Figures | None = None
 
     def before_step(self) -> None:
@@ -47,6 +48,8 @@ class Gradients(Look):
             self.norm = self._figures = None
             return
         found = norms(gradients)
+        if self.scale is not None:
+            found = found / self.scale.to(found.device, non_blocking=True)
         self.norm = torch.linalg.vector_norm(found)
         self._figures = [self._number(index) for index in there], found / self._sizes.of(gradients, found)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
 GRACE = 0.005  # seconds that may be spent in advance, so that the first step is looked at
 RECENT = 0.2  # weight of the newest cost in the running mean
 PLUMBING_SHARE = 0.5  # of the budget, for what is done in every step
+# In calls of a small function, measured with steps of 120 us: what hooks and wrappers cost each step, and what they do
+# besides where they take the loss.
+CALLS_IN_A_STEP, CALLS_FOR_A_LOSS = 60, 200
+CALLS_TIMED = 300
+MOST_ASLEEP = 1000
 
 
 class Meter:
@@ -23,6 +29,9 @@ class Meter:
         self._open = False
         self._opened = 0.0
         self.start_seconds = 0.0
+        self.kept = 0  # steps of which at least the loss was taken
+        self._settled = (0, 0)
+        self._call = _seconds_of_a_call()
 
     def start(self) -> None:
         """The first step begins."""
@@ -50,6 +59,19 @@ class Meter:
         """Note a cost that was measured elsewhere."""
         self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds
 
+    @property
+    def loss_seconds(self) -> float:
+        """What taking the loss of a step costs."""
+        return CALLS_FOR_A_LOSS * self._call
+
+    def settle(self, writing: float) -> None:
+        """Note what wrappers have cost that do not time themselves, and what writing has cost until now."""
+        steps, kept = self._settled
+        self._settled = self.steps, self.kept
+        calls = (self.steps - steps) * CALLS_IN_A_STEP + (self.kept - kept) * CALLS_FOR_A_LOSS
+        self.add("wrappers", calls * self._call)
+        self.seconds["writing"] = writing
+
     def enter(self) -> float:
         """Begin to pay; gives what ``leave`` needs: 0 within another payment."""
         if self._open:
@@ -63,6 +85,21 @@ class Meter:
         if began:
             self._open = False
             self.add(kind, time.perf_counter() - self._opened)
+
+
+def _seconds_of_a_call() -> float:
+    """What a call of a small function takes here; what Python costs is reckoned in these."""
+
+    def small(one: int) -> int:
+        return one
+
+    def timed() -> float:
+        began = time.perf_counter()
+        for number in range(CALLS_TIMED):
+            small(number)
+        return (time.perf_counter() - began) / CALLS_TIMED
+
+    return min(timed() for _ in range(3))
 
 
 @dataclass(slots=True)
@@ -93,7 +130,7 @@ class Cadence:
 
     def __init__(self, meter: Meter, overhead: float) -> None:
         self.meter, self.overhead = meter, overhead
-        self.every = 1
+        self.every = self.every_loss = 1
 
     def choose(self, looks: list[Due]) -> list[Due]:
         """The looks that the next step can afford."""
@@ -110,5 +147,11 @@ class Cadence:
         """How many steps to go until the next one that is recorded at all; ``plumbing``: seconds that one costs."""
         elapsed, steps = self.meter.elapsed, max(self.meter.steps, 1)
         allowed = PLUMBING_SHARE * self.overhead * elapsed / steps
-        self.every = max(1, min(round(plumbing / allowed + 0.499), 1000)) if allowed > 0 else 1
+        self.every = _times(plumbing, allowed)
+        self.every_loss = _times(self.meter.loss_seconds, allowed)
         return self.every
+
+
+def _times(cost: float, allowed: float) -> int:
+    """How many steps make up for a cost, of which each allows for so much."""
+    return max(1, min(math.ceil(cost / allowed), MOST_ASLEEP)) if allowed > 0 else 1

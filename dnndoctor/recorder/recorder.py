@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,8 +17,10 @@ from torch.optim.optimizer import Optimizer
 
 from dnndoctor.recorder import facts
 from dnndoctor.recorder.activations import leaves
+from dnndoctor.recorder.curves import Curves
 from dnndoctor.recorder.look import Look
-from dnndoctor.recorder.looks import is_compiled, looks_of
+from dnndoctor.recorder.looks import Gradients, is_compiled, looks_of
+from dnndoctor.recorder.losses import Losses, mean_of
 from dnndoctor.recorder.meter import Cadence, Due, Meter
 from dnndoctor.recorder.roots import Known, named_parameters
 from dnndoctor.recorder.step import FigureListener, Listener, StepRecord
@@ -25,10 +28,6 @@ from dnndoctor.recorder.store import Store
 from dnndoctor.recorder.transfer import Transfer
 
 WITHOUT_LEAD = 25  # steps of another optimizer, after which that one leads: the loop has changed
-TIMES_TOGETHER = 16  # steps whose times are told as their mean
-RATE_AT_LEAST = 100  # steps, after which a rate that stays is told again
-MAIN = ("loss", "learning rate", "gradient norm", "data wait", "step time")
-ROLES = {"loss": "loss", "learning rate": "learning rate", "gradient norm": "gradient norm"}
 
 
 class Recorder:
@@ -56,20 +55,16 @@ class Recorder:
         self.lead: Optimizer | None = None
         self.failure: str | None = None
         self.closed = False
-        self.asleep = 0  # steps to come that are not recorded; the last one of them wakes us
+        self.asleep = 0  # steps to come of which only losses are kept; the last one of them wakes us
+        self.deaf = False  # and of this one not even that
         self.wants_more = False  # somebody asks for every look in the next step
         self._pid = os.getpid()
         self._began = time.perf_counter()
         self._transfer = Transfer()
-        self._main = {
-            name: store.series(name, ROLES.get(name, "other"), **({} if name in ROLES else {"unit": "s"}))
-            for name in MAIN
-        }
-        self._logged: dict[str, int] = {}
+        self._curves = Curves(store)
+        self._losses = Losses()
         self._looks: list[tuple[Due, Look]] = []
         self._now: list[tuple[Due, Look]] = []
-        self._losses: list[torch.Tensor] = []
-        self._unscaled: dict[int, torch.Tensor] = {}
         self._others: dict[int, tuple[Optimizer, int, int]] = {}  # by id: with the series of its loss and its rate
         self._without_lead = 0
         self.beside = 0  # steps of other optimizers than the one that leads
@@ -80,8 +75,7 @@ class Recorder:
         self._paid = self._looked = self._plumbing = (
             0.0  # seconds: in all until this step, by looks, and the rest of it
         )
-        self._rate = (-1, -1, 0.0, math.nan)  # told at this step; held since, at this step and moment; its value
-        self._times: list[tuple[float, float]] = []  # of the steps since they were told: waited, and in all
+        self.left_out = 0  # steps that a scaler did not let be made
         self._batch_size = 0
         self.roots: list[nn.Module] = []
         self.named: list[tuple[str, torch.Tensor]] = []
@@ -94,13 +88,13 @@ class Recorder:
     def loss(self, tensors: Iterable[Any]) -> None:
         """Backward runs on these."""
         for each in tensors:
-            if isinstance(each, torch.Tensor) and each.numel() == 1:
-                self._losses.append(self._unscaled.pop(id(each), each).detach())
+            if self._losses.take(each) and not self._broken:
+                self.asleep = min(self.asleep, 1)  # the step that has just broken is told at its end
 
     def scaled(self, before: Any, after: Any) -> None:
         """A loss was scaled up against underflow."""
         if isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor):
-            self._unscaled[id(after)] = before.detach()
+            self._losses.scaled(before, after)
 
     def waited(self, seconds: float) -> None:
         """The program waited for a batch."""
@@ -118,39 +112,59 @@ class Recorder:
 
     def log(self, name: str, value: float, role: str, step: int | None = None) -> None:
         """A figure that the program gives."""
-        if name not in self._logged:
-            self._logged[name] = self.store.series(name, role)
         at = self.step if step is None else step
-        self.store.add(at, time.perf_counter() - self._began, [self._logged[name]], [float(value)])
+        self._curves.given(at, time.perf_counter() - self._began, name, float(value), role)
 
     def before_step(self, optimizer: Optimizer) -> None:
         """The gradients are there, and the optimizer is about to use them."""
-        if not self._follows(optimizer):
+        if not self.follows(optimizer):
+            return
+        if self.lead is None:
+            self._begin(optimizer)
+        if optimizer is not self.lead or self.asleep:
+            return
+        for due, look in self._now:
+            if isinstance(look, Gradients):
+                look.scale = getattr(optimizer, "grad_scale", None)
+            self._timed(due, look, look.before_step)
+
+    def closure_called(self, optimizer: Optimizer) -> None:
+        """The optimizer's closure has been evaluated for the first time in this step."""
+        if self.lead is None or optimizer is self.lead:
+            self._losses.enough()
+        self.before_step(optimizer)
+
+    def after_step(self, optimizer: Optimizer, made: bool = True) -> None:
+        """An optimizer has stepped; or, not ``made``, a scaler left the step out, since gradients were not finite."""
+        if not self.follows(optimizer):
             return
         if self.lead is None:
             self._begin(optimizer)
         if optimizer is not self.lead:
-            return
-        for due, look in self._now:
-            self._timed(due, look, look.before_step)
-
-    def after_step(self, optimizer: Optimizer) -> None:
-        """An optimizer has stepped."""
-        if self.lead is None or not self._follows(optimizer):
-            return
-        if optimizer is not self.lead:
             self._other_stepped(optimizer)
             return
         self._without_lead = 0
-        if not self.asleep:
-            self._record()
-        self._losses.clear()
-        self._unscaled.clear()
+        if not made:
+            self._leave_out()
+        now = time.perf_counter()
+        self._losses.end_step(self.step, now - self._began)
+        if self.asleep:
+            self._send_losses()
+        else:
+            self._record(now)
         self._prepare()
+
+    def _leave_out(self) -> None:
+        """What was looked at would tell of a step that was not made."""
+        self.left_out += 1
+        for _, look in self._now:
+            look.drop()
+        self._now = []
 
     # one step
 
-    def _follows(self, optimizer: Optimizer) -> bool:
+    def follows(self, optimizer: Optimizer) -> bool:
+        """Whether this optimizer's steps are to be recorded."""
         return not self.optimizers or any(optimizer is each for each in self.optimizers)
 
     def _begin(self, optimizer: Optimizer) -> None:
@@ -191,15 +205,15 @@ class Recorder:
     def _declared(self) -> dict[str, int]:
         return {}
 
-    def _record(self) -> None:
+    def _record(self, now: float) -> None:
         """Send off what this step showed."""
-        now = time.perf_counter()
-        figures: list[torch.Tensor] = list(self._losses)
+        figures: list[torch.Tensor] = []
         numbers: list[int] = []
         norm: torch.Tensor | None = None
         for due, look in self._now:
             seen = self._timed(due, look, look.after_step, ends=True)
-            norm = getattr(look, "norm", None) if norm is None else norm
+            if isinstance(look, Gradients):
+                norm = look.norm
             if seen is not None:
                 numbers += seen[0]
                 figures.append(seen[1])
@@ -210,44 +224,57 @@ class Recorder:
         if self._evaluated:
             seconds = waited = math.nan  # an evaluation ran in between
         assert self.lead is not None
-        known = (self.step, now - self._began, _rate(self.lead), waited, seconds, self._batch_size)
-        deliver = functools.partial(self._deliver, known, len(self._losses), numbers, norm is not None)
-        self._transfer.send(figures, deliver)
+        moment = now - self._began
+        self._curves.times(self.step, moment, waited, seconds)
+        record = StepRecord(
+            self.step,
+            moment,
+            math.nan,
+            _rate(self.lead),
+            math.nan,
+            waited,
+            max(seconds - waited, 0.0),
+            self._batch_size,
+        )
+        self._send_losses(functools.partial(self._deliver, record, numbers, norm is not None), figures)
 
-    def _deliver(
-        self,
-        known: tuple[int, float, float, float, float, int],
-        losses: int,
-        numbers: list[int],
-        normed: bool,
-        figures: list[float],
+    def _send_losses(
+        self, then: Callable[[list[float], float], None] | None = None, figures: Sequence[torch.Tensor] = ()
     ) -> None:
-        step, moment, rate, waited, seconds, size = known
-        loss = sum(figures[:losses]) / losses if losses else math.nan
+        """The losses of all steps until this one, and after them these figures, for ``then`` with this step's loss."""
+        steps = self._losses.ended()
+        tensors = [each for one in steps for each in one.values if isinstance(each, torch.Tensor)]
+        at = self.step
+
+        def deliver(arrived: list[float]) -> None:
+            following = iter(arrived)
+            loss = math.nan
+            for one in steps:
+                mean = mean_of([next(following) if isinstance(each, torch.Tensor) else each for each in one.values])
+                self._curves.loss(one.step, one.moment, mean)
+                if one.step == at:
+                    loss = mean
+                if not math.isfinite(mean):
+                    self._not_finite(one.step, mean)
+            if then is not None:
+                then(list(following), loss)
+
+        self._transfer.send([*tensors, *figures], deliver)
+
+    def _deliver(self, record: StepRecord, numbers: list[int], normed: bool, figures: list[float], loss: float) -> None:
+        step, moment = record.step, record.time
         norm = figures[-1] if normed else math.nan
-        told, values = [], []
-        if losses:
-            told.append(self._main["loss"])
-            values.append(loss)
         if normed:
-            told.append(self._main["gradient norm"])
-            values.append(norm)
-        self._tell_rate(step, moment, rate)
-        if seconds == seconds:
-            self._times.append((waited, seconds))
-            if len(self._times) >= TIMES_TOGETHER:
-                told += [self._main["data wait"], self._main["step time"]]
-                values += [sum(each) / len(self._times) for each in zip(*self._times, strict=True)]
-                self._times.clear()
-        if told or numbers:
-            self.store.add(step, moment, told + numbers, values + figures[losses : losses + len(numbers)])
+            self._curves.norm(step, moment, norm)
+        self._curves.rate(step, moment, record.learning_rate)
+        if numbers:
+            self.store.add(step, moment, numbers, figures[: len(numbers)])
         if numbers and self.listeners:
-            self._tell_figures(step, moment, numbers, figures[losses : losses + len(numbers)])
-        record = StepRecord(step, moment, loss, rate, norm, waited, max(seconds - waited, 0.0), size)
-        for each in self.listeners:
-            self._shield(functools.partial(each.stepped, record))
-        if losses and not math.isfinite(loss):
-            self._not_finite(step, loss)
+            self._tell_figures(step, moment, numbers, figures[: len(numbers)])
+        if self.listeners:
+            whole = replace(record, loss=loss, grad_norm=norm)
+            for each in self.listeners:
+                self._shield(functools.partial(each.stepped, whole))
 
     def _not_finite(self, step: int, loss: float) -> None:
         """The next step is looked at in full; the first of all such steps is told at once."""
@@ -267,18 +294,6 @@ class Recorder:
         for each in asking:
             self._shield(functools.partial(each, step, moment, figures))
 
-    def _tell_rate(self, step: int, moment: float, rate: float) -> None:
-        """The learning rate where it changes, with the last point before that, and now and then where it does not."""
-        told_at, held_at, held_moment, held = self._rate
-        if rate != held:
-            if held_at > told_at:
-                self.store.add(held_at, held_moment, [self._main["learning rate"]], [held])
-            told_at = -RATE_AT_LEAST
-        if step - told_at >= RATE_AT_LEAST:
-            self.store.add(step, moment, [self._main["learning rate"]], [rate])
-            told_at = step
-        self._rate = (told_at, step, moment, rate)
-
     def _prepare(self) -> None:
         """Choose what is looked at in the next step."""
         self.step += 1
@@ -286,6 +301,9 @@ class Recorder:
         self._inputs = None
         self._evaluated = False
         self._step_began, self._waited_before = time.perf_counter(), self._waited
+        self.deaf = False
+        self.meter.kept += 1
+        self.meter.settle(self.store.seconds)
         spent = self.meter.spent
         if not self.asleep:
             plumbing = max(spent - self._paid - self._looked, 0.0)
@@ -302,22 +320,33 @@ class Recorder:
             self._timed(due, look, look.before_forward)
 
     def sleep(self) -> None:
-        """One of the steps that are not recorded."""
+        """One of the steps of which at most the loss is kept."""
+        if not self.deaf:
+            self._losses.end_step(self.step, time.perf_counter() - self._began)
+            self.meter.kept += 1
         self.asleep -= 1
         self.step += 1
         self.meter.steps += 1
+        self.deaf = self.asleep > 1 and self.asleep % self.cadence.every_loss != 0
+
+    def other_slept(self) -> None:
+        """An optimizer beside the lead has stepped in a step of which only the loss is kept."""
+        self._losses.clear()
+        self.beside += 1
 
     def _timed(self, due: Due, look: Look, call: Callable[[], Any], ends: bool = False) -> Any:
         began = time.perf_counter()
         try:
             return call()
         finally:
-            due.pending += time.perf_counter() - began
+            spent = time.perf_counter() - began
+            self._looked += spent
+            due.pending += spent
             if ends:
                 self.meter.add("activations", look.seconds)  # in hooks that nobody else times
+                self._looked += look.seconds
                 due.pending, look.seconds = due.pending + look.seconds, 0.0
                 due.note(self.step)
-                self._looked += due.cost
 
     def _other_stepped(self, optimizer: Optimizer) -> None:
         """An optimizer beside the lead: its own loss and rate; after many steps without the lead, it leads."""
@@ -327,15 +356,16 @@ class Recorder:
             self._others[id(optimizer)] = (optimizer, loss, rate)
         _, loss, rate = self._others[id(optimizer)]
         self.beside += 1
-        losses, at, moment = list(self._losses), self.step, time.perf_counter() - self._began
+        losses, at, moment = self._losses.of_now(), self.step, time.perf_counter() - self._began
         self._losses.clear()
         value = _rate(optimizer)
+        known = [each for each in losses if not isinstance(each, torch.Tensor)]
 
         def deliver(figures: list[float]) -> None:
-            found = [sum(figures) / len(figures)] if figures else []
+            found = [mean_of([*known, *figures])] if losses else []
             self.store.add(at, moment, [rate, loss][: 1 + len(found)], [value, *found])
 
-        self._transfer.send(losses, deliver)
+        self._transfer.send([each for each in losses if isinstance(each, torch.Tensor)], deliver)
         self._without_lead += 1
         if self._without_lead >= WITHOUT_LEAD and not self.optimizers:
             self._without_lead = 0
@@ -344,7 +374,8 @@ class Recorder:
             self._prepare()
 
     def flush(self) -> None:
-        """Make everything that has arrived last."""
+        """Make everything until now last."""
+        self._shield(self._send_losses)
         self._shield(lambda: self._transfer.collect(wait=True))
         self._shield(self.store.flush)
 
@@ -355,6 +386,7 @@ class Recorder:
         if self.closed or os.getpid() != self._pid:
             return
         self.closed = True
+        self._shield(self._send_losses)
         self._shield(lambda: self._transfer.collect(wait=True))
         for each in self.listeners:
             self._shield(functools.partial(each.closed, outcome, error))
