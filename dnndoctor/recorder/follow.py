@@ -17,6 +17,7 @@ import msgspec
 import torch
 
 from dnndoctor.recorder import current, facts
+from dnndoctor.recorder.black_box import BlackBox
 from dnndoctor.recorder.construction import note_construction
 from dnndoctor.recorder.hooks import install
 from dnndoctor.recorder.recorder import Recorder
@@ -32,6 +33,7 @@ def begin() -> None:
     recorder = Recorder(store, overhead=job.overhead)
     installed = install(recorder)
     note_construction(installed, recorder.known)
+    BlackBox(recorder, keep_batches=job.keep_batches).install(installed)
     current.follow(recorder)
     _Flight(job, recorder).attend()
 
