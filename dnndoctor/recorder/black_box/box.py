@@ -90,7 +90,7 @@ class Box:
         """Whether weights and random streams are those of the step, so that it can be made again as it was."""
         return self.weights_step == self.step and self.streams is not None
 
-    def fetch(self, dataset: Any, collate: Callable[[Sequence[Any]], Any] = default_collate) -> Any:
+    def fetch(self, dataset: Any, collate: Callable[[list[Any]], Any] = default_collate) -> Any:
         """The step's batch, fetched again by its indices, with the random streams of then; they are put back after it.
 
         Raises BadInput where its indices are not known.

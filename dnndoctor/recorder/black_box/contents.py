@@ -13,6 +13,7 @@ import torch
 from dnndoctor.observe.data import flat_tensors
 from dnndoctor.recorder.black_box.fetches import Fetched, plain_indices
 from dnndoctor.recorder.black_box.samples import Sample, alike, digest_of, samples
+from dnndoctor.recorder.black_box.streams import started
 
 if TYPE_CHECKING:
     from dnndoctor.recorder.black_box.recording import Began, BlackBox
@@ -145,8 +146,10 @@ def _parameter(name: str, parameter: torch.Tensor) -> dict[str, Any]:
     """How it and its gradient are: norms, and how many of their entries are not finite."""
     row: dict[str, Any] = {"name": name, "shape": list(parameter.shape)}
     for kind, each in (("weight", parameter.detach()), ("gradient", parameter.grad)):
-        local = each.to_local() if hasattr(each, "to_local") else each
-        if local is None or local.is_meta or local.is_sparse or not local.is_floating_point():
+        if each is None:
+            continue
+        local: torch.Tensor = each.to_local() if hasattr(each, "to_local") else each
+        if local.is_meta or local.is_sparse or not local.is_floating_point():
             continue
         row[f"{kind}_norm"] = float(torch.linalg.vector_norm(local.detach(), dtype=torch.float32))
         row[f"{kind}_not_finite"] = int((~torch.isfinite(local.detach())).sum())
@@ -154,7 +157,7 @@ def _parameter(name: str, parameter: torch.Tensor) -> dict[str, Any]:
 
 
 def _memory() -> dict[str, int]:
-    if not torch.cuda.is_available() or not torch.cuda.is_initialized():
+    if not started():
         return {}
     found = torch.cuda.memory_stats()
     return {key: int(found[key]) for key in ("allocated_bytes.all.peak", "reserved_bytes.all.peak") if key in found}

@@ -65,7 +65,7 @@ class Fetches:
 
         @functools.wraps(asking)
         def asked(iterator: Any) -> Any:
-            index = asking(iterator)
+            index = asking(iterator)  # type: ignore[no-untyped-call]
             level = host.following
             if level is not None:
                 host.pay(self.ask, iterator, index, level)

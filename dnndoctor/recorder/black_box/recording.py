@@ -158,7 +158,8 @@ class BlackBox:
     def _in_step(self) -> bool:
         """Whether a step is under way: its batch is there, and the optimizer has not used it."""
         now = self.recorder.step
-        return any(each.step == now for each in (*self.began_at, *self.fetches.recent))
+        began = any(each.step == now for each in self.began_at)
+        return began or any(each.step == now for each in self.fetches.recent)
 
     def _judge(self, loss: float, step: int) -> None:
         if not math.isfinite(loss):

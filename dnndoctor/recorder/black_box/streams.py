@@ -48,10 +48,15 @@ def of_plain(told: dict[str, Any] | None) -> Streams | None:
     return Streams(told["torch"], told["devices"], numpy, told["python"])
 
 
+def started() -> bool:
+    """Whether there is a device whose streams may have moved; asking does not start it."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
 def take(everything: bool) -> Streams:
     """The states as they are. Python's and numpy's are 2.5 kB each, and dear to get: only with ``everything``."""
     devices: dict[int, torch.Tensor] = {}
-    if torch.cuda.is_initialized() and not torch.cuda.is_current_stream_capturing():
+    if started() and not torch.cuda.is_current_stream_capturing():
         number = torch.cuda.current_device()
         devices[number] = torch.cuda.get_rng_state(number)
     if not everything:
