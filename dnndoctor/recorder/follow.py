@@ -16,6 +16,7 @@ from typing import NoReturn
 import msgspec
 
 from dnndoctor.recorder import current, facts
+from dnndoctor.recorder.black_box import BlackBox
 from dnndoctor.recorder.construction import note_construction
 from dnndoctor.recorder.hooks import install
 from dnndoctor.recorder.ranks import Witness, rank_and_world
@@ -32,6 +33,7 @@ def begin() -> None:
     recorder = Recorder(store, overhead=job.overhead)
     installed = install(recorder)
     note_construction(installed, recorder.known)
+    BlackBox(recorder, keep_batches=job.keep_batches).install(installed)
     current.follow(recorder)
     _Flight(job, recorder).attend()
 

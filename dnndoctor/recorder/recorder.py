@@ -82,11 +82,14 @@ class Recorder:
         self.compiled = self._broken = False
         self.on_begin: Callable[[], None] = lambda: None  # before the first step is made
         self.stopping = False  # the training is to end at the next border of a step
+        self.early: Callable[[Iterable[Any]], None] | None = None  # hears of losses before backward runs on them
 
     # what the hooks tell
 
     def loss(self, tensors: Iterable[Any]) -> None:
         """Backward runs on these."""
+        if self.early is not None:
+            self.early(tensors)
         for each in tensors:
             if self._losses.take(each) and not self._broken:
                 self.asleep = min(self.asleep, 1)  # the step that has just broken is told at its end

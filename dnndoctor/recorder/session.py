@@ -18,6 +18,7 @@ from torch.optim.optimizer import Optimizer
 from dnndoctor.observe.data import flat_tensors
 from dnndoctor.postmortem.names import role
 from dnndoctor.recorder import current, facts
+from dnndoctor.recorder.black_box import BlackBox
 from dnndoctor.recorder.hooks import install
 from dnndoctor.recorder.ranks import Witness, rank_and_world
 from dnndoctor.recorder.recorder import Recorder
@@ -39,12 +40,13 @@ class Watching:
     recording is joined, and under ``dnndoctor check`` there is none.
     """
 
-    def __init__(self, recorder: Recorder, own: bool = True) -> None:
+    def __init__(self, recorder: Recorder, own: bool = True, *, keep_batches: bool = False) -> None:
         self.recorder, self.own = recorder, own
         self._hook = sys.excepthook
         self._error: BaseException | None = None
         if own:
             self._installed = install(recorder)
+            BlackBox(recorder, keep_batches=keep_batches).install(self._installed)
             sys.excepthook = self._raised
             atexit.register(self.close)
 
@@ -119,13 +121,15 @@ def watch(
     overhead: float = 0.01,
     path: str | Path | None = None,
     max_bytes: int = 200_000_000,
+    keep_batches: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Watching:
     """Record a training while it runs, at no more than ``overhead`` of its time (0.01: one percent).
 
     ``model``, ``optimizer``: one or several; without them whatever makes steps, and what that trains. ``path``: of the
     recording, by default a new one under ``.dnndoctor/``. ``max_bytes``: how large it may grow; older steps are then
-    thinned. Results and random streams of the training stay as they are.
+    thinned. ``keep_batches``: the black box, which is written when something goes wrong, holds the batch itself, not
+    only the indices of its samples. Results and random streams of the training stay as they are.
 
     Raises BadInput, in one line, where that cannot be done.
     """
@@ -145,7 +149,7 @@ def watch(
     facts.begin(recorder, script=script, args=sys.argv[1:], launch=launch_name(), rank=rank, world=world)
     if world > 1:
         recorder.on_begin = lambda: _witness(recorder)
-    return Watching(recorder)
+    return Watching(recorder, keep_batches=keep_batches)
 
 
 def _witness(recorder: Recorder) -> None:

@@ -114,9 +114,7 @@ class Flight:
         except Exception as bug:  # noqa: BLE001 - told once
             if not self._told:
                 self._told = True
-                said = (
-                    f"dnndoctor: judging the run has failed ({type(bug).__name__}: {bug}); the run goes on"
-                )
+                said = f"dnndoctor: judging the run has failed ({type(bug).__name__}: {bug}); the run goes on"
                 print(said, file=sys.stderr)
 
 

@@ -23,6 +23,7 @@ class FlightJob(msgspec.Struct, frozen=True, kw_only=True):
     scratch: str
     parent: int
     launch: str = ""
+    keep_batches: bool = False
 
 
 def stop_file(job: FlightJob) -> str:

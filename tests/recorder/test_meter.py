@@ -1,4 +1,4 @@
-"""The cadence over a whole run, with a clock of its own: a promise about time is not tested against a shared machine's."""
+"""The cadence over a whole run, with a clock of its own: a promise about time is not tested on a shared machine."""
 
 from __future__ import annotations
 
