@@ -37,7 +37,7 @@ def search(paths: Iterable[Path]) -> Found:
     for path in paths:
         if not path.exists():
             raise Unreadable(f"{path}: no such file or folder")
-        if path.is_dir() and not _own(path, asked=False):
+        if path.is_dir() and not is_checkpoint(path) and not _own(path, asked=False):
             _read_folder(path, found, problems)
         else:
             _read_named(path, found, problems)
@@ -122,7 +122,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if len(here.parts) - start > DEEPEST:
             folders.clear()
         folders[:] = sorted(each for each in folders if each not in NOT_LOOKED_AT)
-        if here != folder and _own(here, asked=False):
+        if here != folder and (is_checkpoint(here) or _own(here, asked=False)):
             folders.clear()
             yield here
             continue
