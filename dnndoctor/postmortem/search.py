@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dnndoctor.postmortem.kept import is_checkpoint
-from dnndoctor.postmortem.log import Log, Reader, Unreadable
+from dnndoctor.postmortem.log import Log, Nothing, Reader, Unreadable
 from dnndoctor.postmortem.names import Role, role
 from dnndoctor.postmortem.readers import READERS
 
@@ -68,7 +68,7 @@ def _read_named(path: Path, found: Found, problems: list[str]) -> None:
 
 
 def _read_folder(folder: Path, found: Found, problems: list[str]) -> None:
-    before = len(found.logs) + len(found.checkpoints)
+    before, empty = len(found.logs) + len(found.checkpoints), list[str]()
     for path in _walk(folder):
         if is_checkpoint(path):
             found.checkpoints.append(path)
@@ -78,12 +78,17 @@ def _read_folder(folder: Path, found: Found, problems: list[str]) -> None:
             continue
         try:
             log = _read(reader, path)
+        except Nothing as why:
+            empty.append(str(why))
+            continue
         except Unreadable as why:
             if reader.name not in ("text", "CSV", "JSON lines"):  # a folder holds texts that are no logs
                 problems.append(str(why))
             continue
         if _tells_loss(log):
             found.logs.append((reader, log))
+    if len(found.logs) + len(found.checkpoints) == before:
+        problems += empty
     if len(found.logs) + len(found.checkpoints) == before and not problems:
         problems.append(f"{folder}: holds no log with a loss that can be read")
 

@@ -204,7 +204,7 @@ def test_folders_of_torch_distributed_are_found_and_compared(tmp_path: Path) -> 
 
 
 def test_tensors_in_pieces_are_put_together(tmp_path: Path) -> None:
-    files = []
+    files: list[Path] = []
     for part in (torch.ones(2, 3), torch.full((2, 3), 2.0)):
         file = tmp_path / f"{len(files)}.distcp"
         torch.save(part, file)
