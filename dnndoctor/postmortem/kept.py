@@ -10,6 +10,7 @@ from typing import Any
 
 ENDINGS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin")
 NO_MODEL = re.compile(r"^(optimizer|scheduler|scaler|rng_state\w*|training_args|random_states\w*)\.", re.IGNORECASE)
+PIECES = ".metadata"  # of torch.distributed.checkpoint
 SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
 _SAID = {
     unit: re.compile(rf"(?:{words})[-_=]?(\d{{1,12}})(?!\d)", re.IGNORECASE)
@@ -19,7 +20,9 @@ _BARE = re.compile(r"(\d{1,12})(?=\.\w+$)")
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether the file is named as models are that were saved."""
+    """Whether the file is named as models are that were saved, or the folder laid out as one that is in pieces."""
+    if path.is_dir():
+        return (path / PIECES).is_file()
     name = path.name.lower()
     if SHARD.search(name):
         return False  # its index stands for it

@@ -18,6 +18,10 @@ class Unreadable(ValueError):
     """A file that cannot be read; the message is one line that says what and what to do."""
 
 
+class Nothing(Unreadable):
+    """The file is sound and holds nothing of use: not worth a word where others beside it do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One logged quantity. Arrays are [points], in the order of the file.
@@ -36,12 +40,21 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """All that one file says; ``facts``: settings that it holds; ``notes``: what a reader of the report should know."""
+    """All that one file says; ``facts``: settings that it holds; ``notes``: what a reader of the report should know.
+
+    ``run``: the folder of the run that it belongs to, where that is not its own.
+    """
 
     file: Path
     series: tuple[Series, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    run: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Of its run."""
+        return self.run or self.file.parent
 
 
 @dataclass(frozen=True, slots=True)

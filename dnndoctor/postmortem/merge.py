@@ -87,12 +87,13 @@ def _newest(found: list[tuple[Reader, Log]]) -> tuple[list[tuple[Reader, Log]], 
     notes: list[str] = []
     for name in dict.fromkeys(reader.name for reader, _ in found):
         mine = [(reader, log) for reader, log in found if reader.name == name]
-        folders = {log.file.parent for _, log in mine}
-        if len(mine) > 1 and (len(folders) > 1 or name in ("CSV", "JSON lines", "text", "MLflow run")):
+        folders = {log.folder for _, log in mine}
+        alone = name in ("CSV", "JSON lines", "text", "MLflow run")
+        if len(mine) > 1 and (len(folders) > 1 or alone):
             newest = max(mine, key=lambda each: (_time(each[1].file), str(each[1].file)))
             if name != "Trainer state":
                 notes.append(f"{len(mine)} logs of the kind {name} were found; the newest, {newest[1].file}, was read")
-            mine = [newest]
+            mine = [newest] if alone else [each for each in mine if each[1].folder == newest[1].folder]
         kept.append(_joined(mine) if len(mine) > 1 else mine[0])
     return kept, notes
 

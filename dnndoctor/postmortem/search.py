@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dnndoctor.postmortem.kept import is_checkpoint
-from dnndoctor.postmortem.log import Log, Reader, Unreadable
+from dnndoctor.postmortem.log import Log, Nothing, Reader, Unreadable
 from dnndoctor.postmortem.names import Role, role
 from dnndoctor.postmortem.readers import READERS
 
@@ -37,7 +37,7 @@ def search(paths: Iterable[Path]) -> Found:
     for path in paths:
         if not path.exists():
             raise Unreadable(f"{path}: no such file or folder")
-        if path.is_dir() and not _own(path, asked=False):
+        if path.is_dir() and not is_checkpoint(path) and not _own(path, asked=False):
             _read_folder(path, found, problems)
         else:
             _read_named(path, found, problems)
@@ -68,7 +68,7 @@ def _read_named(path: Path, found: Found, problems: list[str]) -> None:
 
 
 def _read_folder(folder: Path, found: Found, problems: list[str]) -> None:
-    before = len(found.logs) + len(found.checkpoints)
+    before, empty = len(found.logs) + len(found.checkpoints), list[str]()
     for path in _walk(folder):
         if is_checkpoint(path):
             found.checkpoints.append(path)
@@ -78,12 +78,17 @@ def _read_folder(folder: Path, found: Found, problems: list[str]) -> None:
             continue
         try:
             log = _read(reader, path)
+        except Nothing as why:
+            empty.append(str(why))
+            continue
         except Unreadable as why:
             if reader.name not in ("text", "CSV", "JSON lines"):  # a folder holds texts that are no logs
                 problems.append(str(why))
             continue
         if _tells_loss(log):
             found.logs.append((reader, log))
+    if len(found.logs) + len(found.checkpoints) == before:
+        problems += empty
     if len(found.logs) + len(found.checkpoints) == before and not problems:
         problems.append(f"{folder}: holds no log with a loss that can be read")
 
@@ -122,7 +127,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         if len(here.parts) - start > DEEPEST:
             folders.clear()
         folders[:] = sorted(each for each in folders if each not in NOT_LOOKED_AT)
-        if here != folder and _own(here, asked=False):
+        if here != folder and (is_checkpoint(here) or _own(here, asked=False)):
             folders.clear()
             yield here
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -146,3 +147,45 @@ def test_an_offline_run_of_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     found = found_in(tmp_path)
     assert [each.rule for each in found.roots] == ["NUM101"]
     assert step_of(found) == 200
+
+
+@pytest.mark.parametrize("layout", ["add_scalars", "folders"])
+def test_tensorboard_writes_each_curve_into_a_folder_of_its_own(tmp_path: Path, layout: str) -> None:
+    pytest.importorskip("tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    from tests.runs import falling
+
+    loss = falling(300)
+    held = loss.copy()
+    held[100:] += 0.01 * np.arange(200)
+    if layout == "add_scalars":
+        with SummaryWriter(str(tmp_path / "run")) as writer:
+            for step, (trained, kept) in enumerate(zip(loss, held, strict=True)):
+                writer.add_scalars("epoch/loss", {"train": trained, "val": kept}, step)
+    else:
+        for name, values in (("train", loss), ("validation", held)):
+            with SummaryWriter(str(tmp_path / "run" / name)) as writer:
+                for step, value in enumerate(values):
+                    writer.add_scalar("epoch_loss", value, step)
+    found = found_in(tmp_path)
+    assert [each.rule for each in found.roots] == ["REG110"]
+    course = found.run.course
+    assert course is not None
+    assert len(course.curves) == 2
+    assert not [each for each in found.run.notes if "scalars" in each]  # of the writer's own file, which is empty
+
+
+def test_of_two_runs_in_folders_of_their_own_the_newer_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    from tests.runs import falling
+
+    for name in ("first", "second"):
+        with SummaryWriter(str(tmp_path / "run" / name)) as writer:
+            for step, value in enumerate(falling(300)):
+                writer.add_scalar("loss", value, step)
+    found = found_in(tmp_path)
+    assert found.run.course is not None
+    assert len(found.run.course.curves) == 1

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 
 from dnndoctor.postmortem.log import Unreadable
+from dnndoctor.postmortem.search import search
 from dnndoctor.postmortem.weights.ask import weights_of
+from dnndoctor.postmortem.weights.distributed import Pieces, _Piece
 from dnndoctor.postmortem.weights.guard import files_of
 from dnndoctor.postmortem.weights.tensors import read
 
@@ -162,3 +164,92 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     index.write_text(json.dumps({"weight_map": {"a": "shard.safetensors"}}))
     with pytest.raises(Unreadable, match="outside"):
         files_of(index)
+
+
+def saved_in_pieces(folder: Path, step: int = 7) -> nn.Module:
+    """As torch.distributed.checkpoint writes it; its index stands in ``.metadata``."""
+    checkpoint = pytest.importorskip("torch.distributed.checkpoint")
+    model = a_model()
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 4)).sum().backward()
+    optimizer.step()
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+    checkpoint.save(state, checkpoint_id=folder, no_dist=True)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_of_torch_distributed(tmp_path: Path) -> None:
+    model = saved_in_pieces(tmp_path / "step-7")
+    found = read(tmp_path / "step-7")
+    assert sorted(found.sources) == sorted(f"model.{each}" for each in NAMES)
+    assert found.facts["step"] == 7
+    for name, tensor in model.state_dict().items():
+        kept = found.tensor(f"model.{name}")
+        assert kept is not None
+        assert torch.equal(kept, tensor)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_folders_of_torch_distributed_are_found_and_compared(tmp_path: Path) -> None:
+    for step in (10, 20):
+        saved_in_pieces(tmp_path / f"step-{step}", step)
+    found = search([tmp_path])
+    assert [each.name for each in found.checkpoints] == ["step-10", "step-20"]
+    assert search([tmp_path / "step-10"]).checkpoints == [tmp_path / "step-10"]
+    told, notes = weights_of(found.checkpoints)
+    assert notes == []
+    assert [each["facts"]["step"] for each in told] == [10, 20]
+    assert all(each["moved"] == 0.0 for each in told[1]["tensors"])
+
+
+def test_tensors_in_pieces_are_put_together(tmp_path: Path) -> None:
+    files: list[Path] = []
+    for part in (torch.ones(2, 3), torch.full((2, 3), 2.0)):
+        file = tmp_path / f"{len(files)}.distcp"
+        torch.save(part, file)
+        files.append(file)
+    pieces = [_Piece(file, 0, file.stat().st_size, (2 * n, 0)) for n, file in enumerate(files)]
+    source = Pieces(tmp_path, {"a": (4, 3), "b": (9, 3)}, places={"a": pieces, "b": pieces})
+    assert source.get("a")[:, 0].tolist() == [1.0, 1.0, 2.0, 2.0]
+    with pytest.raises(Unreadable, match="pieces of b are missing"):
+        source.get("b")
+
+
+class NamesAFile:
+    """An index that calls a function as it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self._path),)
+
+
+@pytest.mark.parametrize("kind", ["hostile", "random", "truncated", "elsewhere", "gone", "short"])
+@pytest.mark.filterwarnings("ignore")
+def test_hostile_and_broken_folders_of_torch_distributed_are_one_line(tmp_path: Path, kind: str) -> None:
+    folder, trace = tmp_path / "step-7", tmp_path / "trace"
+    saved_in_pieces(folder)
+    index, [data] = folder / ".metadata", list(folder.glob("*.distcp"))
+    if kind == "hostile":
+        index.write_bytes(pickle.dumps({"state_dict_metadata": NamesAFile(trace)}))
+    elif kind == "random":
+        index.write_bytes(os.urandom(500))
+    elif kind == "truncated":
+        index.write_bytes(index.read_bytes()[:-100])
+    elif kind == "elsewhere":
+        name = data.name.encode()
+        index.write_bytes(index.read_bytes().replace(name, b"/" + name[1:]))
+    elif kind == "gone":
+        data.unlink()
+    elif kind == "short":
+        data.write_bytes(data.read_bytes()[:100])
+    told, [note] = weights_of([folder])
+    assert told == []
+    assert str(folder) in note
+    assert "\n" not in note
+    assert not trace.exists()
+    if kind == "hostile":
+        assert "mkdir" in note
+        assert "dcp_to_torch" in note

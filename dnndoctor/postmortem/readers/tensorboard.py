@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dnndoctor.postmortem.log import Log, Points, Reader, Unreadable
+from dnndoctor.postmortem.log import Log, Nothing, Points, Reader, Unreadable
+from dnndoctor.postmortem.names import HELD_OUT, TRAINING, parts
 
 
 def read(file: Path) -> Log:
@@ -18,8 +20,26 @@ def read(file: Path) -> Log:
             if figure is not None:
                 points.add(value.tag, figure, step=float(event.step), time=event.wall_time)
     if not points.count:
-        raise Unreadable(f"{file}: holds no scalars")
-    return Log(file, points.series(), notes=tuple(notes))
+        raise Nothing(f"{file}: holds no scalars")
+    series = points.series()
+    part = _part(file.parent.name, [each.name for each in series])
+    if part is None:
+        return Log(file, series, notes=tuple(notes))
+    named = tuple(replace(each, name=part(each.name)) for each in series)
+    return Log(file, named, notes=tuple(notes), run=file.parent.parent)
+
+
+def _part(folder: str, tags: Sequence[str]) -> Callable[[str], str] | None:
+    """Some writers give each curve of a run a folder: how its tags are to be named then; None for a run of its own.
+
+    ``add_scalars("loss", {"val": ...})`` writes the tag "loss" in a folder "loss_val"; Keras writes into
+    "train" and "validation".
+    """
+    if set(parts(folder)) <= TRAINING | HELD_OUT and parts(folder):
+        return lambda tag: f"{folder}/{tag}"
+    if len(tags) == 1 and folder.startswith(prefix := tags[0].replace("/", "_") + "_"):
+        return lambda tag: f"{tag}/{folder.removeprefix(prefix)}"
+    return None
 
 
 def _events(file: Path, notes: list[str]) -> Iterator[Any]:

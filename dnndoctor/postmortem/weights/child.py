@@ -30,7 +30,7 @@ def main() -> None:
     """Read, measure, tell."""
     asked = [Path(each) for each in json.loads(sys.stdin.read())]
     torch.set_num_threads(1)
-    _shut(sum(each.stat().st_size for each in asked))
+    _shut(sum(_size(each) for each in asked))
     previous: Checkpoint | None = None
     for path in asked:
         try:
@@ -45,6 +45,10 @@ def main() -> None:
             told = {"path": str(path), "problem": f"{path}: cannot be read ({type(why).__name__}: {reason})"}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
+
+
+def _size(path: Path) -> int:
+    return sum(each.stat().st_size for each in path.iterdir()) if path.is_dir() else path.stat().st_size
 
 
 def _shut(mapped: int) -> None:

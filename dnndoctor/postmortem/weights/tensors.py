@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from dnndoctor.postmortem.log import Unreadable
+from dnndoctor.postmortem.weights.distributed import pieces_of
 from dnndoctor.postmortem.weights.guard import check, files_of
 
 DEEPEST = 6
@@ -55,8 +56,10 @@ def read(path: Path) -> Checkpoint:
     Raises Unreadable with one line.
     """
     found = Checkpoint(path)
-    for file in files_of(path):
-        if file.suffix == ".safetensors":
+    for file in [path] if path.is_dir() else files_of(path):
+        if file.is_dir():
+            _pieces(file, found)
+        elif file.suffix == ".safetensors":
             _safetensors(file, found)
         else:
             _torch(file, found)
@@ -106,6 +109,14 @@ def _torch(file: Path, found: Checkpoint) -> None:
     tensors = dict(_named(loaded))
     source = _Loaded(tensors)
     found.sources |= dict.fromkeys(tensors, source)
+
+
+def _pieces(folder: Path, found: Checkpoint) -> None:
+    source = pieces_of(folder)
+    names = [each for each in source.sizes if not NO_MODEL.search(each.partition(".")[0])]
+    found.sources |= dict.fromkeys(names[:MOST_TENSORS], source)
+    told = {each: source.value(each) for each in source.values if each in STEPS or each in EPOCHS}
+    _facts(told, found)
 
 
 def _refused(file: Path, why: str) -> str:
