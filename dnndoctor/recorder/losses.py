@@ -11,11 +11,15 @@ Value = float | torch.Tensor
 
 
 class Lost(NamedTuple):
-    """What backward was called on in one step; ``moment``: its end, in seconds since the recorder began."""
+    """What backward was called on in one step; ``moment``: its end, in seconds since the recorder began.
+
+    ``rate``: the learning rate that it was made with, nan where that is not known.
+    """
 
     step: int
     moment: float
     values: list[Value]
+    rate: float = math.nan
 
 
 class Losses:
@@ -56,10 +60,10 @@ class Losses:
         if self._unscaled:
             self._unscaled.clear()
 
-    def end_step(self, step: int, moment: float) -> None:
-        """The step is made."""
+    def end_step(self, step: int, moment: float, rate: float = math.nan) -> None:
+        """The step is made, at this learning rate."""
         if self._now:
-            self._ended.append(Lost(step, moment, self._now))
+            self._ended.append(Lost(step, moment, self._now, rate))
         self.clear()
 
     def of_now(self) -> list[Value]:

@@ -150,7 +150,7 @@ class Recorder:
         if not made:
             self._leave_out()
         now = time.perf_counter()
-        self._losses.end_step(self.step, now - self._began)
+        self._losses.end_step(self.step, now - self._began, _rate(optimizer))
         if self.asleep:
             self._send_losses()
         else:
@@ -255,6 +255,8 @@ class Recorder:
             for one in steps:
                 mean = mean_of([next(following) if isinstance(each, torch.Tensor) else each for each in one.values])
                 self._curves.loss(one.step, one.moment, mean)
+                if one.rate == one.rate:
+                    self._curves.rate(one.step, one.moment, one.rate)
                 if one.step == at:
                     loss = mean
                 if not math.isfinite(mean):
@@ -325,7 +327,8 @@ class Recorder:
     def sleep(self) -> None:
         """One of the steps of which at most the loss is kept."""
         if not self.deaf:
-            self._losses.end_step(self.step, time.perf_counter() - self._began)
+            assert self.lead is not None
+            self._losses.end_step(self.step, time.perf_counter() - self._began, _rate(self.lead))
             self.meter.kept += 1
         self.asleep -= 1
         self.step += 1
@@ -425,7 +428,10 @@ class Recorder:
 
 def _rate(optimizer: Optimizer) -> float:
     """The largest rate of its groups, as a plain number; a rate that is a tensor on a device is not waited for."""
-    rates = [group.get("lr", 0.0) for group in optimizer.param_groups]
+    groups = optimizer.param_groups
+    if len(groups) == 1 and type(rate := groups[0].get("lr", 0.0)) is float:
+        return rate  # in every step: half a microsecond, and not three
+    rates = [group.get("lr", 0.0) for group in groups]
     plain = [float(each) for each in rates if not isinstance(each, torch.Tensor) or each.device.type == "cpu"]
     return max(plain, default=math.nan)
 

@@ -17,13 +17,15 @@ def thinned(points: Floats) -> Floats:
     """Every fourth of these points [n, columns] of one series, and whatever stands out among the others.
 
     Points are never averaged: the noise of what is kept is the noise that was. Kept besides are the lowest and the
-    highest, those that are far from their neighbours, farthest first, and where values begin and cease to be finite.
+    highest, those that are far from their neighbours, farthest first, both sides of a jump from one level to another,
+    and where values begin and cease to be finite.
     """
     value = points[:, VALUE]
     keep = np.zeros(len(points), bool)
     keep[::FACTOR] = True
     most = max(int(BESIDE * len(points) / FACTOR), 2)
     keep[_spikes(value, most)] = True
+    keep[_jumps(value, most)] = True
     keep[_borders(np.isfinite(value), most)] = True
     return points[keep]
 
@@ -37,6 +39,17 @@ def _spikes(value: Floats, most: int) -> NDArray[np.intp]:
     found = np.flatnonzero(far > SIGMAS)
     found = found[np.argsort(-far[found], kind="stable")[: most - 2]]
     chosen: NDArray[np.intp] = known[np.concatenate([found, [np.argmin(finite), np.argmax(finite)]])]
+    return chosen
+
+
+def _jumps(value: Floats, most: int) -> NDArray[np.intp]:
+    known = np.flatnonzero(np.isfinite(value))
+    if len(known) < 2:
+        return known
+    far = _distance(np.diff(value[known]))
+    found = np.flatnonzero(far > SIGMAS)
+    found = found[np.argsort(-far[found], kind="stable")[: most // 2]]
+    chosen: NDArray[np.intp] = known[np.concatenate([found, found + 1])]
     return chosen
 
 

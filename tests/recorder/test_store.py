@@ -182,8 +182,8 @@ step = 0
 while True:
     step += 1
     store.add(step, time.time(), ids, [time.time()] * len(ids))
-    if step % 100 == 0:
-        time.sleep(0.002)
+    if step % 10 == 0:
+        time.sleep(0.005)
 """
 
 
