@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sqlite3
 import sys
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome
 from dnndoctor.examination import rediagnose
 from dnndoctor.findings import Finding, Severity
 from dnndoctor.recording.amend import amend
-from dnndoctor.recording.launches import flight_at, flights_at, launches, together
+from dnndoctor.recording.launches import Launch, flight_at, flights_at, launches, together
 from dnndoctor.subject.flight import Flight, Flown
 from dnndoctor.subject.launchers import own_rank
 from dnndoctor.subject.process import signal_in_words
@@ -106,7 +107,7 @@ def run(
     flight = Flight(look, lambda flying: _report_now(flying, settings, report_now))
     flown = flight.fly(program, args, recording=path, overhead=overhead, max_bytes=max_bytes)
     for each in flown.recordings:
-        amend(each, **_ended(flown, live), **_as_logged(flown, each))
+        amend(each, **_ended(flown, live, each))
     if rank:
         return flown, None
     found = _of_all_ranks(flown, flight.launch, OTHERS_SECONDS) if rank is not None else flown.recordings
@@ -119,20 +120,34 @@ def run(
 def diagnosis_of(found: Sequence[Path], settings: Settings) -> Diagnosis | None:
     """The diagnosis of a recording, or of the recordings of all ranks together; None where there are none.
 
-    Of several trainings that are none of each other's ranks the first one; the notes name the others.
+    Of several trainings, one after another or in processes of their own, the one with most errors; the notes name the
+    others.
     """
     flown = launches(flights_at(found))
-    if not flown:
+    if len(flown) == 1:
+        return _judged(flown[0], settings)
+    judged = [(each, one) for each in flown if (one := _judged(each, settings)) is not None]
+    if not judged:
         return None
-    facts = together(flown[0])
-    if len(flown) > 1:
-        others = ", ".join(each.lead.path.name for each in flown[1:4]) + (", ..." if len(flown) > 4 else "")
-        before = facts.get("notes") or flown[0].lead.run.get("notes") or ()
-        facts["notes"] = [*before, f"further trainings of this run were recorded: {others}"]
+    # max gives the first of equals: what went wrong first may have spoilt what came after.
+    worst, told = max(judged, key=lambda each: _weight(each[1]))
+    number = flown.index(worst) + 1
+    others = ", ".join(str(each.lead.path.name) for each in flown if each is not worst)
+    note = f"{len(flown)} trainings of this run were recorded; this is number {number}; the others: {others}"
+    return replace(told, run=replace(told.run, notes=(*told.run.notes, note)))
+
+
+def _judged(launch: Launch, settings: Settings) -> Diagnosis | None:
     try:
-        return rediagnose(flown[0].lead.path, settings, facts=facts)
+        return rediagnose(launch.lead.path, settings, facts=together(launch))
     except ValueError:
         return None
+
+
+def _weight(one: Diagnosis) -> tuple[int, int]:
+    """How much there is to tell."""
+    grades = [each.severity for each in one.findings]
+    return grades.count(Severity.ERROR), grades.count(Severity.WARNING)
 
 
 def _of_all_ranks(flown: Flown, launch: str, seconds: float) -> list[Path]:
@@ -157,8 +172,10 @@ def exit_code(flown: Flown) -> int:
     return flown.code if flown.code >= 0 else 128 - flown.code
 
 
-def _ended(flown: Flown, live: Live) -> dict[str, object]:
+def _ended(flown: Flown, live: Live, recording: Path) -> dict[str, object]:
     code = flown.code
+    if _run_of(recording).get("followed"):
+        return {"exit_code": 0}  # the program went on, with another training
     facts: dict[str, object] = {"exit_code": code}
     if live.stopped_by is not None:
         facts["ended_by"] = f"--stop-on {live.stopped_by.rule}"
@@ -166,18 +183,20 @@ def _ended(flown: Flown, live: Live) -> dict[str, object]:
         facts["ended_by"] = f"exit code {code}"
     elif code:
         facts["ended_by"] = f"signal {-code} ({_words(flown)})"
-    return facts
+    return facts | _as_logged(flown, recording)
 
 
 def _as_logged(flown: Flown, recording: Path) -> dict[str, object]:
     """What the process itself could not tell of its end, in the words of a log: killed, or left with a code."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(recording)) as database:
-        told = dict(database.execute("SELECT key, value FROM run WHERE key IN ('log_facts', 'ending')").fetchall())
-        known = json.loads(told.get("log_facts") or "{}")
-        if flown.code == 0 or "exception" in known or flown.stopped:
-            return {}
-        return {"log_facts": known | _told(flown), "reason": f"{_words(flown)} before anything was written"}
-    return {}
+    known = _run_of(recording).get("log_facts") or {}
+    if flown.code == 0 or "exception" in known or flown.stopped:
+        return {}
+    return {"log_facts": known | _told(flown), "reason": f"{_words(flown)} before anything was written"}
+
+
+def _run_of(recording: Path) -> dict[str, Any]:
+    flight = flight_at(recording)
+    return flight.run if flight is not None else {}
 
 
 def _told(flown: Flown) -> dict[str, str]:

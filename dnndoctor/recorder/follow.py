@@ -25,30 +25,52 @@ from dnndoctor.recorder.store import Store
 from dnndoctor.subject.flight_job import FlightJob, recording_name, stop_file
 from dnndoctor.subject.follow import spare_loading_workers, wrap_targets
 
+MOST_PARTS = 50  # trainings of one program, one after another
+
 
 def begin() -> None:
     """Hang the recorder; no file is made unless an optimizer makes a step here."""
     job = msgspec.json.decode(Path(os.environ["DNNDOCTOR_FLIGHT"]).read_bytes(), type=FlightJob)
-    store = Store(limit_bytes=job.max_bytes)
-    recorder = Recorder(store, overhead=job.overhead)
-    installed = install(recorder)
-    note_construction(installed, recorder.known)
-    BlackBox(recorder, keep_batches=job.keep_batches).install(installed)
-    current.follow(recorder)
-    _Flight(job, recorder).attend()
+    _Flight(job).attend()
 
 
 class _Flight:
     """One process from its first step to its end."""
 
-    def __init__(self, job: FlightJob, recorder: Recorder) -> None:
-        self._job, self._recorder = job, recorder
+    def __init__(self, job: FlightJob) -> None:
+        self._job = job
         self._error: BaseException | None = None
-        self._begun = False
+        self._part = 0
+        self._recorder = self._recorded(None)
+
+    def _recorded(self, before: Recorder | None) -> Recorder:
+        """A recorder that is installed; ``before``: of a training of the same program that is over."""
+        recorder = Recorder(Store(limit_bytes=self._job.max_bytes), overhead=self._job.overhead)
+        if before is not None:
+            recorder.known = before.known
+        installed = install(recorder)
+        note_construction(installed, recorder.known)
+        BlackBox(recorder, keep_batches=self._job.keep_batches).install(installed)
+        current.follow(recorder)
+        recorder.on_begin = self._begin
+        recorder.on_change = self._next
+        self._installed = installed
+        return recorder
+
+    def _next(self) -> Recorder:
+        """The program trains something else now: that is another recording, whose steps begin anew."""
+        before = self._recorder
+        if self._part >= MOST_PARTS:
+            before.on_change = None
+            return before
+        before.store.run(followed=True)
+        before.close("finished")
+        self._installed.remove()
+        self._recorder = self._recorded(before)
+        return self._recorder
 
     def attend(self) -> None:
         """See the first step, what is raised, and the end, however it comes."""
-        self._recorder.on_begin = self._begin
         atexit.register(self._close)
         multiprocessing.util.Finalize(None, self._close, exitpriority=100)  # where multiprocessing ends it, not atexit
         wrap_targets(lambda run: functools.partial(self._run, run))
@@ -65,9 +87,8 @@ class _Flight:
                 signal.signal(signal.SIGUSR1, self._asked)
 
     def _begin(self) -> None:
-        if self._begun:
-            return  # another optimizer leads now: one recording holds it all
-        self._begun = True
+        self._recorder.on_begin = lambda: None  # another optimizer of the same training may lead later
+        self._part += 1
         rank, world = rank_and_world()
         path = recording_name(self._job, rank if world > 1 else None)
         self._recorder.store.open(path)
@@ -76,6 +97,7 @@ class _Flight:
             script=self._job.script,
             args=list(self._job.args),
             launch=self._job.launch,
+            part=self._part,
             rank=rank,
             world=world,
         )

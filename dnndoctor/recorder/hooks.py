@@ -108,7 +108,7 @@ class _Steps:
             if optimizer is recorder.lead:
                 recorder.sleep()
             elif recorder.follows(optimizer):
-                recorder.other_slept()
+                recorder.other_slept(optimizer)
         elif self.live:
             self.pay("steps", lambda: recorder.after_step(optimizer, made))
             if self._rooted != recorder.roots:

@@ -58,8 +58,9 @@ class Witness:
     """One rank's account. Begins within the first step, before it changes anything."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder, self._store, self._lead = recorder, recorder.store, recorder.lead
-        self._parameters = [each for group in self._lead.param_groups for each in group["params"]]  # type: ignore[union-attr]
+        self._recorder, self._store = recorder, recorder.store
+        assert recorder.lead is not None
+        self._parameters = [each for group in recorder.lead.param_groups for each in group["params"]]
         self._parameters = self._parameters[:MOST_PARAMETERS]
         self._step = 0
         self._followed = True  # the step that runs, by hooks that were hung as it began
@@ -77,17 +78,16 @@ class Witness:
         def after(optimizer: Optimizer, *_: Any) -> None:
             self._stepped(optimizer)
 
-        self._handle = register_optimizer_step_post_hook(after)
+        register_optimizer_step_post_hook(after)
 
     # the borders of a step
 
     def _stepped(self, optimizer: Optimizer, *_: Any) -> None:
-        if optimizer is not self._lead:
-            return
         recorder = self._recorder
+        if optimizer is not recorder.lead:
+            return
         if recorder.closed or recorder.failure is not None:
-            self._handle.remove()
-            self._close_hooks()
+            self._close_hooks()  # but not the one of steps, which runs now
             return
         step, self._step = self._step, self._step + 1
         if not self._followed and not is_compared(step + 1):

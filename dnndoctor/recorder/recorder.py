@@ -82,12 +82,19 @@ class Recorder:
         self.compiled = self._broken = False
         self.on_begin: Callable[[], None] = lambda: None  # before the first step is made
         self.stopping = False  # the training is to end at the next border of a step
+        self.on_change: Callable[[], Recorder] | None = None  # gives who records the next training of the program
+        self._change = False
+        self._woken = 0
         self.early: Callable[[Iterable[Any]], None] | None = None  # hears of losses before backward runs on them
 
     # what the hooks tell
 
     def loss(self, tensors: Iterable[Any]) -> None:
         """Backward runs on these."""
+        if self._change and self.on_change is not None:
+            self._change = False
+            self.on_change().loss(tensors)
+            return
         if self.early is not None:
             self.early(tensors)
         for each in tensors:
@@ -143,7 +150,7 @@ class Recorder:
             return
         if self.lead is None:
             self._begin(optimizer)
-        if optimizer is not self.lead:
+        if optimizer is not self.lead and not self._replaces(optimizer):
             self._other_stepped(optimizer)
             return
         self._without_lead = 0
@@ -174,6 +181,7 @@ class Recorder:
         """The first step of the optimizer that leads: what is trained, and what can be looked at."""
         self.lead = self.optimizers[0] if self.optimizers else optimizer
         self.on_begin()
+        self.known.begin_training()
         self.meter.start()
         held = [p for group in self.lead.param_groups for p in group["params"]]
         self.roots = list(self.models) or self.known.roots(held)
@@ -332,13 +340,22 @@ class Recorder:
             self.meter.kept += 1
         self.asleep -= 1
         self.step += 1
+        self._without_lead = 0
         self.meter.steps += 1
         self.deaf = self.asleep > 1 and self.asleep % self.cadence.every_loss != 0
 
-    def other_slept(self) -> None:
+    def other_slept(self, optimizer: Optimizer) -> None:
         """An optimizer beside the lead has stepped in a step of which only the loss is kept."""
+        if self._replaces(optimizer):
+            self.sleep()
+            return
         self._losses.clear()
         self.beside += 1
+        self._without_lead += 1
+        if self._without_lead == WITHOUT_LEAD and self._is_next(optimizer):
+            self._change, self.asleep, self.deaf = True, 0, False
+        elif self._without_lead >= WITHOUT_LEAD and self._without_lead % self.cadence.every == 0:
+            self._woken, self.asleep, self.deaf = self.asleep, 0, False  # the lead may never step again
 
     def _timed(self, due: Due, look: Look, call: Callable[[], Any], ends: bool = False) -> Any:
         began = time.perf_counter()
@@ -373,11 +390,39 @@ class Recorder:
 
         self._transfer.send([each for each in losses if isinstance(each, torch.Tensor)], deliver)
         self._without_lead += 1
-        if self._without_lead >= WITHOUT_LEAD and not self.optimizers:
-            self._without_lead = 0
+        self.asleep, self._woken = max(self.asleep, self._woken), 0
+        if self._without_lead < WITHOUT_LEAD or self.optimizers:
+            return
+        if self._is_next(optimizer):
+            self._change = True
+        elif optimizer in self.known.late or not self.known.complete:  # what was built beside the lead trains beside it
+            self._without_lead = self.asleep = 0
             self.store.event(self.step, "another optimizer", name=type(optimizer).__name__)
             self._begin(optimizer)
             self._prepare()
+
+    def _is_next(self, optimizer: Optimizer) -> bool:
+        """Whether it belongs to another training, after this one; it may also train on what the lead has trained."""
+        return self.on_change is not None and self.step >= WITHOUT_LEAD and self._is_anew(optimizer) is False
+
+    def _replaces(self, optimizer: Optimizer) -> bool:
+        """Whether it was built anew for what the lead has trained; it leads from now on."""
+        if not self.known.late or not self._is_anew(optimizer):
+            return False
+        self.lead = optimizer
+        return True
+
+    def _is_anew(self, optimizer: Optimizer) -> bool | None:
+        """Of one that was built while something trained, whether that is what it holds; None of any other."""
+        late = self.known.late
+        if optimizer not in late:
+            return None
+        if late[optimizer] is None:
+            assert self.lead is not None
+            before = {id(each) for group in self.lead.param_groups for each in group["params"]}
+            now = [id(each) in before for group in optimizer.param_groups for each in group["params"]]
+            late[optimizer] = 2 * sum(now) > max(len(now), len(before))
+        return late[optimizer]
 
     def flush(self) -> None:
         """Make everything until now last."""

@@ -21,11 +21,21 @@ class Known:
         self._places: MutableMapping[Any, Location | None] = WeakIdKeyDictionary()
         self.loaded: MutableMapping[Any, None] = WeakIdKeyDictionary()  # modules whose weights came from elsewhere
         self.iterated: Location | None = None  # where the loader was built that gives batches
+        # What was built while something trained; of optimizers whether they hold just that, once somebody has asked.
+        self.late: MutableMapping[Any, bool | None] = WeakIdKeyDictionary()
+        self._training = False
         self.complete = False  # noting began before the program built any
 
     def note(self, one: Any, place: Location | None) -> None:
         """A module or an optimizer has just been built, in this line of the user's."""
         self._places[one] = place
+        if self._training:
+            self.late[one] = None
+
+    def begin_training(self) -> None:
+        """The first step of a training: what is built from now on is not a part of it."""
+        self._training = True
+        self.late.clear()
 
     def note_loaded(self, module: nn.Module) -> None:
         """Weights were loaded into it."""
@@ -44,12 +54,20 @@ class Known:
             return [each for each in gc.get_objects() if issubclass(type(each), nn.Module)]
 
     def roots(self, parameters: Iterable[torch.Tensor]) -> list[nn.Module]:
-        """The outermost modules that hold any of the parameters; the largest first."""
+        """The outermost modules that together hold the parameters; the largest first.
+
+        A module that holds none but those that another one holds too is left over from an earlier training.
+        """
         wanted = {id(each) for each in parameters}
-        holders = [each for each in self._living() if any(id(p) in wanted for p in each.parameters())]
+        holders = {each: held for each in self._living() if (held := {id(p) for p in each.parameters()} & wanted)}
         inner = {id(child) for each in holders for child in each.modules() if child is not each}
-        outermost = [each for each in holders if id(each) not in inner]
-        return sorted(outermost, key=lambda each: -sum(p.numel() for p in each.parameters()))
+        outermost = [each for each in reversed(holders) if id(each) not in inner]  # the newest first
+        found, covered = [], set[int]()
+        for each in sorted(outermost, key=lambda one: -len(holders[one])):
+            if holders[each] - covered:
+                covered |= holders[each]
+                found.append(each)
+        return sorted(found, key=lambda each: -sum(p.numel() for p in each.parameters()))
 
 
 def named_parameters(roots: Iterable[nn.Module], held: Iterable[torch.Tensor]) -> list[tuple[str, torch.Tensor]]:

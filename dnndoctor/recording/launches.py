@@ -95,7 +95,9 @@ def launches(flights: Iterable[Flight]) -> list[Launch]:
     groups: dict[Any, dict[int, Flight]] = {}
     for number, each in enumerate(flights):
         several = int(each.run.get("world") or 1) > 1 and each.run.get("launch")
-        group = groups.setdefault((each.run["launch"], each.run["world"]) if several else number, {})
+        group = groups.setdefault(
+            (each.run["launch"], each.run["world"], each.run.get("part")) if several else number, {}
+        )
         before = group.get(each.rank)
         if before is None or each.ended >= before.ended:  # of a rank that began anew the last one
             group[each.rank] = each

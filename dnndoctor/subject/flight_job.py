@@ -42,11 +42,13 @@ def recording_name(job: FlightJob, rank: int | None) -> Path:
             os.close(os.open(chosen, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             continue
-        Path(job.scratch, f"recording-{os.getpid()}").write_text(str(chosen), encoding="utf-8")
+        with open(os.path.join(job.scratch, f"recording-{os.getpid()}"), "a", encoding="utf-8") as file:
+            file.write(f"{chosen}\n")
         return chosen
     raise AssertionError
 
 
 def recordings(job: FlightJob) -> list[Path]:
     """All that were begun, in the order of their names."""
-    return sorted(Path(each.read_text(encoding="utf-8")) for each in Path(job.scratch).glob("recording-*"))
+    lists = [each.read_text(encoding="utf-8") for each in Path(job.scratch).glob("recording-*")]
+    return sorted(Path(line) for each in lists for line in each.splitlines())
