@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 from dnndoctor.comparison import Comparison, compare
@@ -15,10 +16,15 @@ def compare_recordings(before: str, after: str, settings: Settings) -> Compariso
     paths = (Path(before), Path(after))
     for each in paths:
         check_recording(each)
+    collecting = gc.isenabled()
+    gc.disable()  # it would look through a million rows again and again, and none of them is garbage
     try:
         return compare(*(rediagnose(each, settings) for each in paths))
     except ValueError as why:
         raise BadInput(str(why)) from None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def written(comparison: Comparison, wanted: ComparisonFormat, width: int, color: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from dnndoctor.findings import Location
 
 
-@dataclass(frozen=True, slots=True)
-class ActivationStatistics:
+class ActivationStatistics(NamedTuple):
     """One watched step of one activation, from a sample of its output.
 
     ``unit_std``: standard deviation across samples of one unit, median over units. ``max_abs`` is exact.
@@ -21,6 +20,8 @@ class ActivationStatistics:
     of the function's largest (bounded functions only, else 0). ``dead_share``: units that were never active
     in any of the last ``pooled`` samples, this step's included, for functions with an exact zero side.
     ``bins``: the histogram as JSON text, which only drawings read.
+
+    A tuple, and no dataclass, as deep models watched for long have hundreds of thousands.
     """
 
     step: int
@@ -34,7 +35,7 @@ class ActivationStatistics:
     pooled: int = 0
     low: float = 0.0
     high: float = 1.0
-    bins: str = field(default="[]", compare=False)
+    bins: str = "[]"
 
     @property
     def histogram(self) -> NDArray[np.int64]:

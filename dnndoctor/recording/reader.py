@@ -120,15 +120,19 @@ def _rows(source: Source) -> Rows:
 
 def _decoded(source: Source, table: str) -> Iterator[Row]:
     """Rows with their JSON columns decoded, and with their places."""
+    coded: list[str] | None = None
+    placed = False
     for row in source.rows(table):
+        if coded is None:  # every row of a table has the same columns, and some tables have many rows
+            coded, placed = sorted(_JSON & row.keys()), "file" in row
         try:
-            for key in _JSON & row.keys():
+            for key in coded:
                 if isinstance(row[key], str):
                     row[key] = json.loads(row[key])
         except ValueError as error:
             _pass_over(source, error)
             continue
-        if "file" in row:
+        if placed:
             row["location"] = place(row) if row["file"] else None
         yield row
 

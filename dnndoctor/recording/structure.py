@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 
 import numpy as np
 
@@ -97,10 +98,16 @@ def _flops(node: Node, row: Row | None) -> float:
     return float(math.prod(node.row["shape"]) * _fan(row, node, "fan_in"))
 
 
+_FIGURES = itemgetter(
+    *("step", "mean", "std", "unit_std", "max_abs"),
+    *("zero_share", "saturated_share", "dead_share", "pooled", "low", "high", "histogram"),
+)
+
+
 def _first(rows: Rows, table: str) -> dict[int, Row]:
     """Each operation's row of the earliest step."""
     found: dict[int, Row] = {}
-    for row in sorted(rows[table], key=lambda r: r["step"]):
+    for row in sorted(rows[table], key=itemgetter("step")):
         found.setdefault(row["operation"], row)
     return found
 
@@ -108,7 +115,7 @@ def _first(rows: Rows, table: str) -> dict[int, Row]:
 def activations(rows: Rows, graph: Graph) -> m.Activations | Missing:
     """Every activation function with its history."""
     history: dict[int, list[m.ActivationStatistics]] = {}
-    for row in sorted(rows["activation"], key=lambda r: r["step"]):
+    for row in sorted(rows["activation"], key=itemgetter("step")):
         if row["max_abs"] is None:
             continue  # not finite: its statistics say nothing
         history.setdefault(row["operation"], []).append(_statistics(row))
@@ -147,19 +154,10 @@ def activations(rows: Rows, graph: Graph) -> m.Activations | Missing:
 
 
 def _statistics(row: Row) -> m.ActivationStatistics:
+    step, mean, std, unit_std, max_abs, zeros, saturated, dead, pooled, low, high, bins = _FIGURES(row)
+    spread = math.nan if unit_std is None else unit_std
     return m.ActivationStatistics(
-        step=row["step"],
-        mean=row["mean"] or 0.0,
-        std=row["std"] or 0.0,
-        unit_std=number(row["unit_std"]),
-        max_abs=row["max_abs"] if row["max_abs"] is not None else math.inf,
-        zero_share=row["zero_share"],
-        saturated_share=row["saturated_share"],
-        dead_share=row["dead_share"],
-        pooled=row["pooled"],
-        low=row["low"],
-        high=row["high"],
-        bins=row["histogram"] or "[]",
+        step, mean or 0.0, std or 0.0, spread, max_abs, zeros, saturated, dead, pooled, low, high, bins or "[]"
     )
 
 
@@ -227,12 +225,12 @@ def bare_weights(rows: list[Row]) -> m.Weights:
 def gradients(rows: Rows) -> m.Gradients | Missing:
     """Gradients and updates by parameter."""
     order = [r["name"] for r in rows["parameter"]]
-    rms: dict[str, dict[int, float]] = {}
-    ratio: dict[str, dict[int, float]] = {}
+    rms: dict[str, dict[int, float | None]] = {}
+    ratio: dict[str, dict[int, float | None]] = {}
     for row in rows["gradient"]:
-        rms.setdefault(row["parameter"], {})[row["step"]] = number(row["rms"])
+        rms.setdefault(row["parameter"], {})[row["step"]] = row["rms"]
     for row in rows["update"]:
-        ratio.setdefault(row["parameter"], {})[row["step"]] = number(row["ratio"])
+        ratio.setdefault(row["parameter"], {})[row["step"]] = row["ratio"]
     if not rms:
         return Missing("no gradient was seen at an optimizer step")
     found = []
@@ -243,8 +241,8 @@ def gradients(rows: Rows) -> m.Gradients | Missing:
             m.ParameterGradient(
                 name,
                 np.asarray(at, np.int64),
-                np.asarray([rms[name][s] for s in at]),
-                np.asarray([own.get(s, math.nan) for s in at]),
+                np.asarray([rms[name][s] for s in at], np.float64),  # what is None becomes nan
+                np.asarray([own.get(s) for s in at], np.float64),
             )
         )
     watched = {r["step"] for r in rows["gradient"]}

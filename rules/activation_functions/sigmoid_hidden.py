@@ -1,12 +1,15 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from dnndoctor.changes import Change
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import Activation, Activations, Gradients, Layers
+from dnndoctor.measurements import Activation, Activations, Gradients, Layers, Optimizers, Weights
 from dnndoctor.rule import rule
 from dnndoctor.rules.activation_functions.watching import named, typical, worst_by_place
 from dnndoctor.rules.edits import exchange
+from dnndoctor.rules.weight_initialization.redrawing import redrawn
 
 
 @rule("ACT102", Severity.INFO, practice="activation-functions")
@@ -14,9 +17,12 @@ def sigmoid_hidden(
     activations: Activations,
     layers: Layers | None,
     gradients: Gradients | None,
+    weights: Weights | None,
+    optimizers: Optimizers | None,
     *,
     depth: int = 3,
     gradient_ratio: float = 0.1,
+    deep: int = 5,
 ) -> Iterator[Finding]:
     """A sigmoid is used as a hidden activation, though its outputs are never centred on zero.
 
@@ -30,7 +36,7 @@ def sigmoid_hidden(
         outputs are all positive, the weights after it can only rise or fall together.
 
     How to fix it
-        Use tanh, ReLU or one of its relatives.
+        Use tanh, ReLU or one of its relatives. In a deep stack ReLU needs weights of its own, or the signal is lost.
 
     When to ignore it
         The unit's output is meant as a probability or a share.
@@ -39,6 +45,8 @@ def sigmoid_hidden(
         LeCun et al. 1998, Efficient BackProp, section 4.4; Glorot & Bengio 2010, section 3.1.
         depth: 3, measured on digits: in PyTorch's default init 3 sigmoid layers made no progress in 300 steps of SGD.
         gradient_ratio: 0.1, this project's choice: two layers of slope 1/4 in PyTorch's default init lie below it.
+        deep: 5, measured on stacks of 256 units: behind so many ReLU layers in PyTorch's default init 0.5 % of the
+        signal is left, behind three 4 %; with He's 43 % and 57 %.
     """
     sites = activations.hidden("sigmoid")
     if not sites:
@@ -46,7 +54,8 @@ def sigmoid_hidden(
     for site, offset, count in worst_by_place((each, abs(typical(each.history, "mean"))) for each in sites):
         chain = _around(site, layers)
         ratio = _first_to_last(chain, gradients)
-        starved = _depth(chain, sites) >= depth and ratio is not None and ratio < gradient_ratio
+        stacked = _depth(chain, sites)
+        starved = stacked >= depth and ratio is not None and ratio < gradient_ratio
         evidence = [Evidence("mean output", offset, 0.0)]
         lost = ""
         if ratio is not None:
@@ -61,10 +70,30 @@ def sigmoid_hidden(
                 "Replace the hidden sigmoid by ReLU or tanh",
                 "Up to four times the gradient passes each layer, and outputs are centred (tanh) or sparse (ReLU).",
                 "nn.ReLU()  # or torch.relu(x), in place of the sigmoid",
-                exchange("sigmoid", "relu", site.location) if _only_hidden(site, activations) else (),
+                _edit(site, activations, chain, weights, optimizers, stacked >= deep),
             ),
             severity=Severity.WARNING if starved else None,
         )
+
+
+def _edit(
+    site: Activation,
+    activations: Activations,
+    chain: Layers | None,
+    weights: Weights | None,
+    optimizers: Optimizers | None,
+    redraw: bool,
+) -> tuple[Change, ...]:
+    """ReLU for the sigmoids that the line makes, and ``redraw``: He's initialization for the layers before them."""
+    if not _only_hidden(site, activations):
+        return ()
+    changes = exchange("sigmoid", "relu", site.location)
+    if not redraw or chain is None or weights is None:
+        return changes
+    names = {each.layer for each in activations.hidden("sigmoid") if each.location == site.location}
+    before = [replace(each, activation="relu") for each in chain.layers if each.name in names]
+    drawn = [(each, weight) for each in before if each.weight and (weight := weights.named(each.weight)) is not None]
+    return (*changes, *(redrawn(drawn, optimizers) if drawn else ()))
 
 
 def _only_hidden(site: Activation, activations: Activations) -> bool:

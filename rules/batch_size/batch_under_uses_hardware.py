@@ -2,10 +2,9 @@ from collections.abc import Iterator
 
 from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import BatchSweep, Loaders, Optimizers, Run
+from dnndoctor.measurements import BatchSweep, LearningRateSweep, Loaders, Optimizers, Run
 from dnndoctor.rule import rule
-
-ROOT_SCALED = ("adam", "nadam", "radam", "rmsprop", "adagrad")
+from dnndoctor.rules.batch_size.scaled_rate import root_scaled, scaled_rate, with_rate
 
 
 @rule("BAT102", Severity.INFO, practice="batch-size")
@@ -14,6 +13,7 @@ def batch_under_uses_hardware(
     loaders: Loaders,
     run: Run,
     optimizers: Optimizers | None,
+    rates: LearningRateSweep | None,
     *,
     gain: float = 1.3,
     large_gain: float = 2.0,
@@ -58,8 +58,9 @@ def batch_under_uses_hardware(
     between = (sweep.sizes == sweep.user_size) | (sweep.sizes == knee)
     if then <= now * max(gain, float(sweep.spread[between].max(initial=1.0))):
         return
-    adaptive = optimizers is not None and optimizers.main.name.lower().startswith(ROOT_SCALED)
+    adaptive = optimizers is not None and root_scaled(optimizers.main)
     factor = knee / sweep.user_size
+    rate = scaled_rate(optimizers, rates, factor)
     rule_of_rate = f"{factor**0.5:.2g} (root rule)" if adaptive else f"{factor:.2g} (linear rule)"
     grave = then > large_gain * now and run.device != "cpu"
     yield Finding(
@@ -71,8 +72,11 @@ def batch_under_uses_hardware(
             f"take batches of {knee}",
             f"{then / now:.1f} times as many samples per second. Multiply the learning rate by {rule_of_rate}, "
             "then check the loss.",
-            f"batch_size={knee}",
-            (SetArgument("batch_size", str(knee), position=1, unless=("batch_sampler",), of=("DataLoader",)),),
+            f"batch_size={knee}" + (f"  # and lr={rate}" if rate else ""),
+            (
+                SetArgument("batch_size", str(knee), position=1, unless=("batch_sampler",), of=("DataLoader",)),
+                *with_rate(optimizers, rate),
+            ),
         ),
         severity=Severity.WARNING if grave else Severity.INFO,
     )

@@ -2,13 +2,21 @@ from collections.abc import Iterator
 
 from dnndoctor.changes import SetArgument
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, Severity
-from dnndoctor.measurements import BatchSweep, Loaders, Run
+from dnndoctor.measurements import BatchSweep, LearningRateSweep, Loaders, Optimizers, Run
 from dnndoctor.rule import rule
+from dnndoctor.rules.batch_size.scaled_rate import scaled_rate, with_rate
 
 
 @rule("BAT101", Severity.WARNING, practice="batch-size")
 def stochastic_updates(
-    sweep: BatchSweep, loaders: Loaders, run: Run | None, *, gain: float = 3.0, size: int = 32
+    sweep: BatchSweep,
+    loaders: Loaders,
+    run: Run | None,
+    optimizers: Optimizers | None,
+    rates: LearningRateSweep | None,
+    *,
+    gain: float = 3.0,
+    size: int = 32,
 ) -> Iterator[Finding]:
     """Every update is made from a single sample, though batches pass several times faster.
 
@@ -20,7 +28,8 @@ def stochastic_updates(
         there is, which asks for a low rate.
 
     How to fix it
-        Take batches of about 32 and raise the rate with them: with the batch for SGD, with its root for Adam.
+        Take batches of about 32 and raise the rate with them: with the batch for SGD, with its root for Adam, and
+        in either case clear of the rate at which training was seen to diverge.
 
     When to ignore it
         Samples come as a stream, one at a time, or one sample fills the memory. Samples of
@@ -48,6 +57,7 @@ def stochastic_updates(
     one, many = sweep.at(1), sweep.at(size)
     if many <= gain * one:
         return
+    rate = scaled_rate(optimizers, rates, size)
     yield Finding(
         f"every update is made from 1 sample: {one:.0f} samples/s, where batches of {size} give {many:.0f}",
         location=loaders.batch_location,
@@ -55,8 +65,12 @@ def stochastic_updates(
         evidence=(Evidence("batch size", 1, size), Evidence("throughput", one, many, "samples/s")),
         fix=Fix(
             f"take batches of {size}",
-            f"{many / one:.1f} times as many samples per second. Raise the learning rate with it.",
-            f"batch_size={size}",
-            (SetArgument("batch_size", str(size), position=1, unless=("batch_sampler",), of=("DataLoader",)),),
+            f"{many / one:.1f} times as many samples per second. Raise the learning rate with it"
+            + (f", to about {rate}." if rate else "."),
+            f"batch_size={size}" + (f"  # and lr={rate}" if rate else ""),
+            (
+                SetArgument("batch_size", str(size), position=1, unless=("batch_sampler",), of=("DataLoader",)),
+                *with_rate(optimizers, rate),
+            ),
         ),
     )

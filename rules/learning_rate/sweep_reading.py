@@ -90,12 +90,12 @@ def change_rate(sweep: LearningRateSweep, optimizer: Optimizer) -> Fix:
         f"{verb} the learning rate to {rate}",
         f"{gain[0].upper()}{gain[1:]}.",
         code,
-        _rate_written(argument, rate, optimizer) if alone else (),
+        rate_written(argument, rate, optimizer) if alone else (),
         verified=True,
     )
 
 
-def _rate_written(argument: str, rate: str, optimizer: Optimizer) -> tuple[Change, ...]:
+def rate_written(argument: str, rate: str, optimizer: Optimizer) -> tuple[Change, ...]:
     """Where the source has a rate, else in the optimizer's call."""
     if optimizer.rate_location is not None:
         return (SetArgument(argument, rate, at=optimizer.rate_location),)

@@ -82,3 +82,19 @@ def test_one_finding_per_line_names_the_worst(site: Site) -> None:
     [found] = judge(site(layer="a", dead_share=0.6), site(layer="b", dead_share=0.7)).findings
     assert found.subject == "b"
     assert "worst of 2" in found.message
+
+
+def test_a_whole_layer_needs_as_many_samples_as_a_unit(site: Site) -> None:
+    assert judge(site(dead_share=1.0, zero_share=0.9, pooled=299)).state is State.NOT_EXAMINED
+    assert judge(site(dead_share=1.0, zero_share=0.9, pooled=300)).state is State.FINDING
+
+
+def test_two_silent_batches_may_be_chance(site: Site) -> None:
+    assert judge(site(dead_share=0.0, zero_share=[1.0, 1.0])).state is State.PASS
+    assert judge(site(dead_share=0.0, zero_share=[1.0, 1.0, 1.0])).state is State.FINDING
+
+
+def test_each_layer_needs_samples_of_its_own(site: Site) -> None:
+    seldom = site(line=11, layer="expert", dead_share=0.9, pooled=40)
+    assert judge(site(dead_share=0.1), seldom).state is State.PASS
+    assert judge(site(dead_share=[0.9, 0.9, 0.9, 0.9, 0.1, 0.1], pooled=[9, 9, 9, 9, 500, 500])).state is State.PASS

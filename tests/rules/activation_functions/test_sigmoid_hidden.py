@@ -3,11 +3,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from dnndoctor.changes import Rename
+from dnndoctor.changes import InsertBefore, Rename
 from dnndoctor.findings import Severity
-from dnndoctor.measurements import Activation, Activations, Gradients, Layer, Layers, ParameterGradient
+from dnndoctor.measurements import Activation, Activations, Gradients, Layer, Layers, Optimizers, ParameterGradient
 from dnndoctor.rule import State
 from dnndoctor.rules.activation_functions.sigmoid_hidden import sigmoid_hidden
+from tests.literals import a_parameter, an_optimizer, weights_of
 from tests.rules.said import changes, only, options
 
 Site = Callable[..., Activation]
@@ -71,3 +72,16 @@ def test_the_sigmoid_is_exchanged_where_it_makes_hidden_units_only(site: Site) -
     assert call == (Rename("relu", at=hidden.location, of=("sigmoid",)),)
     assert layer == (Rename("ReLU", at=hidden.location, of=("Sigmoid",)),)
     assert changes(sigmoid_hidden.evaluate({Activations: Activations((hidden, output))})) == ()
+
+
+@pytest.mark.parametrize(("count", "lines"), [(4, 0), (5, 5)])
+def test_a_deep_stack_gets_the_initialization_of_its_new_function(
+    site: Site, layer: Callable[..., Layer], count: int, lines: int
+) -> None:
+    """Behind five ReLU layers in the default initialization half a percent of the signal is left."""
+    sites = tuple(site("sigmoid", layer=f"fc{at}", mean=0.5) for at in range(count))
+    drawn = weights_of(*(a_parameter(f"fc{at}.weight") for at in range(count + 1)))
+    measured = {Activations: Activations(sites), Layers: layers(layer, count), type(drawn): drawn}
+    _, *further = changes(sigmoid_hidden.evaluate({**measured, Optimizers: an_optimizer()}))
+    calls = [f'torch.nn.init.kaiming_normal_(model.fc{at}.weight, nonlinearity="relu")' for at in range(lines)]
+    assert further == ([InsertBefore("\n".join(calls), at=an_optimizer().main.location)] if lines else [])

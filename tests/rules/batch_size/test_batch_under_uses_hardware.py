@@ -74,3 +74,7 @@ def test_without_a_known_length_it_is_not_examined(sweep: Sweep, loaders: Load) 
 
 def test_single_samples_are_another_rule_s(sweep: Sweep, loaders: Load) -> None:
     assert judge(sweep({1: 10.0, 32: 300.0}, 1, 32), loaders(1), GPU).state is State.NOT_APPLICABLE
+
+
+def test_a_batch_beyond_the_knee_is_not_made_smaller(sweep: Sweep, loaders: Load) -> None:
+    assert judge(sweep({64: 9000.0, 256: 3000.0}, 256, 64), loaders(256), GPU).state is State.PASS

@@ -48,3 +48,13 @@ def test_dropped_whole_and_only_batches() -> None:
 def test_the_loader_is_told_to_drop_it() -> None:
     change = only(judge(ragged_last_batch, Epochs((epoch(1025, 64),), batch_norm="norm")))
     assert change == SetArgument("drop_last", "True", position=8, unless=("batch_sampler",), of=("DataLoader",))
+
+
+def test_each_loader_is_judged_by_itself() -> None:
+    dropped, whole = epoch(1025, 64, drop_last=True), epoch(1024, 64)
+    assert judge(ragged_last_batch, Epochs((dropped, whole), batch_norm="norm")).state is State.PASS
+    assert judge(ragged_last_batch, Epochs((dropped, epoch(1025, 64)), batch_norm="norm")).state is State.FINDING
+
+
+def test_a_single_sample_without_batch_norm_passes_in_long_epochs() -> None:
+    assert judge(ragged_last_batch, Epochs((epoch(1025, 64),))).state is State.PASS

@@ -78,3 +78,17 @@ def test_a_variational_code_is_narrow_on_purpose() -> None:
 
 def test_without_the_probe_it_is_not_examined() -> None:
     assert bottleneck_layer.evaluate({Layers: net(128, 3, 128, 10)}).state is State.NOT_EXAMINED
+
+
+@pytest.mark.parametrize("changes", [{"activation": None, "normalized": False}, {"gate": True}, {"branch": True}])
+def test_low_rank_pairs_gates_and_branches_are_narrow_on_purpose(changes: dict[str, Any]) -> None:
+    assert judge(net(128, 3, 128, 10, **changes)).state is State.NOT_APPLICABLE
+
+
+def test_a_narrow_layer_under_a_norm_is_no_low_rank_pair() -> None:
+    assert judge(net(128, 3, 128, 10, activation=None, normalized=True)).state is State.FINDING
+
+
+def test_two_classes_need_one_unit() -> None:
+    losses = Losses((replace(LOSS, classes=2),))
+    assert judge(net(7, 1, 2), losses=losses).state is State.NOT_APPLICABLE

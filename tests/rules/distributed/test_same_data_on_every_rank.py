@@ -51,3 +51,16 @@ def test_the_loader_gets_a_sampler_that_keeps_its_order(sequential: bool, more: 
     assert sampler.unless == ("batch_sampler", "sampler")
     assert isinstance(shuffle, RemoveArgument)
     assert shuffle.name == "shuffle"
+
+
+def test_ranks_that_exchange_nothing_are_runs_of_their_own() -> None:
+    alone = judged(same_data_on_every_rank, wrapped=False, collectives=0, same_batches=40)
+    assert (alone.state, alone.reason) == (State.NOT_APPLICABLE, "the ranks exchange nothing")
+
+
+def test_a_stream_is_shared_out_by_its_own_code() -> None:
+    loader = Loader(Location("train.py", 12), "training", 16, "none", False, True, 0, False, False, "Stream", None)
+    measured = {Ranks: replace(SOUND, same_batches=40), Loaders: Loaders((loader,), 16, None)}
+    result = same_data_on_every_rank.evaluate(measured)
+    assert result.state is State.FINDING
+    assert changes(result) == ()

@@ -36,3 +36,12 @@ def test_a_straggler_is_slow_in_most_steps(share: tuple[float, float], found: bo
 
 def test_a_fraction_of_a_millisecond_is_no_straggler() -> None:
     assert judged(straggler_rank, own_seconds=(0.0002, 0.0009), step_seconds=0.001).state is State.PASS
+
+
+def test_a_rank_whose_time_is_not_known_is_no_straggler() -> None:
+    assert judged(straggler_rank, own_seconds=(0.01,)).state is State.NOT_EXAMINED
+
+
+def test_a_share_of_the_step_alone_is_no_straggler() -> None:
+    own = {"own_seconds": (0.100, 0.115), "step_seconds": 0.120}
+    assert judged(straggler_rank, **own).state is State.PASS

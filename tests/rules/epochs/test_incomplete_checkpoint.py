@@ -38,3 +38,19 @@ def test_exports_and_whole_checkpoints_are_sound(sound: Habits) -> None:
 
 def test_without_a_save() -> None:
     assert judged(rule, NO_HABITS, NO_SCHEDULE).state is State.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("name", ["scheduler", "lr_sched"])
+def test_a_scheduler_that_is_saved_lacks_nothing(name: str) -> None:
+    what = f"{{'model': model.state_dict(), '{name}': {name}.state_dict()}}"
+    [found] = judged(rule, saving(what), a_schedule()).findings
+    assert found.message.endswith("no state of the optimizer")
+
+
+def test_states_in_files_of_their_own() -> None:
+    files = (
+        Saved("model.state_dict()", True, False, HERE),
+        Saved("optimizer.state_dict()", True, False, HERE),
+        Saved("scheduler.state_dict()", True, False, HERE),
+    )
+    assert judged(rule, replace(NO_HABITS, saved=files), a_schedule()).state is State.PASS

@@ -93,3 +93,9 @@ def test_reinforcement_learning_is_not_applicable(net: Make, gradients: Make) ->
 
 def test_the_needs_are_the_gradients_and_the_net() -> None:
     assert {each.kind for each in vanishing_gradient.needs if not each.optional} == {Gradients, Layers, Weights}
+
+
+def test_only_a_residual_branch_may_start_at_zero(net: Make, gradients: Make) -> None:
+    rms = {Gradients: gradients([1e-9, 1.0, 1.0])}
+    assert vanishing_gradient.evaluate(net(3, residual=True) | rms).state is State.FINDING
+    assert vanishing_gradient.evaluate(net(3, weight={"max_abs": 0.0}) | rms).state is State.FINDING

@@ -82,3 +82,26 @@ def test_the_measured_number_of_workers_is_set() -> None:
 
 def test_each_worker_would_give_all_of_a_stream() -> None:
     assert not any(changes(judge(replace(SLOW, batches=None))) for _ in judge(replace(SLOW, batches=None)).findings)
+
+
+def test_a_small_data_set_in_memory_is_no_matter() -> None:
+    """A third of a step of three milliseconds: what workers would save, starting them costs."""
+    quick = replace(SLOW, wait_seconds=0.0019, compute_seconds=0.001, points=(LoadingPoint(2, 0.0, 0.0001, 40),))
+    assert judge(quick).state is State.PASS
+    assert judge(replace(quick, wait_seconds=0.0021)).state is State.FINDING
+
+
+def test_a_small_share_passes_whatever_workers_would_do() -> None:
+    instant = (LoadingPoint(2, 0.0, 0.0001, 40),)
+    assert judge(Loading(0, 4, 0.049, 0.951, 1000, LINE, instant), gain=1.0).state is State.PASS
+    assert judge(Loading(0, 4, 0.051, 0.949, 1000, LINE, instant), gain=1.0).state is State.FINDING
+
+
+def test_a_machine_that_was_busy_is_not_the_loader_s_fault() -> None:
+    """The loop waited for long, and the same loader by itself does not."""
+    idle = (LoadingPoint(0, 0.0, 0.001, 40), LoadingPoint(2, 0.0, 0.0005, 40))
+    assert judge(replace(SLOW, points=idle)).state is State.PASS
+
+
+def test_one_batch_is_no_measurement() -> None:
+    assert judge(replace(SLOW, points=(LoadingPoint(4, 0.1, 0.0, 1),))).state is State.PASS

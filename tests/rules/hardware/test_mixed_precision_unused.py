@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,3 +38,8 @@ def test_without_tensor_cores_or_accelerator() -> None:
     assert judge(MixedPrecision(False, half=False, tf32=False)).state is State.NOT_APPLICABLE
     assert judge(None, device="cpu").state is State.NOT_APPLICABLE
     assert judge(None).state is State.NOT_EXAMINED
+
+
+@pytest.mark.parametrize("changes", [{"half": True}, {"tf32": True}, {"seconds": None}, {"mixed_seconds": None}])
+def test_what_would_gain_but_is_in_use_or_not_timed(changes: dict[str, Any]) -> None:
+    assert judge(replace(SLOW, **changes)).state is State.PASS

@@ -29,3 +29,8 @@ def test_a_compiled_model_passes() -> None:
 
 def test_nobody_asked() -> None:
     assert judge(Missing("it is tried where it is asked for")).state is State.NOT_EXAMINED
+
+
+def test_a_compiled_model_passes_whatever_was_timed() -> None:
+    assert judge(Compilation(True, 0.2, 0.1, 21.0)).state is State.PASS
+    assert judge(Compilation(False, 0.2, None, None)).state is State.PASS

@@ -51,3 +51,13 @@ def test_cores_enough() -> None:
 
 def test_what_could_not_be_timed_is_said() -> None:
     assert judge(Threads(16, 4)).state is State.NOT_EXAMINED
+
+
+def test_workers_that_fit_the_cores_pass_beside_threads_that_fit() -> None:
+    slow = Loading(4, 4, 0.1, 0.1, 100, LINE, (LoadingPoint(2, 0, 0.02, 9), LoadingPoint(4, 0, 0.2, 9)))
+    assert judge(Threads(16, 4, 0.1, 0.1), slow).state is State.PASS
+
+
+def test_other_numbers_beyond_the_cores_are_no_measure() -> None:
+    points = (LoadingPoint(16, 0, 0.001, 9), LoadingPoint(32, 0, 0.05, 9))
+    assert judge(Threads(1, 4), Loading(32, 4, 0.1, 0.1, 100, LINE, points)).state is State.PASS

@@ -67,3 +67,14 @@ def test_where_it_says_nothing() -> None:
     ones = np.ones(10)
     few = Steps(np.arange(10), ones, ones, ones, ones)
     assert judged(rule, ATTENDS, an_optimizer("Adam", 1e-3), rates, few).state is State.NOT_EXAMINED
+
+
+def test_losses_below_zero_or_few_are_not_judged() -> None:
+    adam, rates = an_optimizer("Adam", 1e-3), the_groups([[1e-3], [1e-3]])
+    below = losses(3.0)
+    below.loss[30] = -1.0
+    assert judged(rule, ATTENDS, adam, rates, below).state is State.NOT_EXAMINED
+    broken = losses(3.0)
+    broken.loss[15:] = np.nan
+    assert judged(rule, ATTENDS, adam, rates, broken).state is State.NOT_EXAMINED
+    assert judged(rule, ATTENDS, adam, the_groups(np.zeros((0, 1))), losses(3.0)).state is State.NOT_EXAMINED
