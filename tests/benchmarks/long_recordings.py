@@ -72,8 +72,9 @@ def main() -> int:
             store = fill(path, steps, layers)
             store.close()
             size, memory = path.stat().st_size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-            print(f"{steps:,} steps: written in {time.perf_counter() - began:.0f} s, {store.seconds / steps * 1e6:.1f} us "
-                  f"of the writing thread per step, {size / 1e6:.0f} MB, {memory:.0f} MB of memory")  # fmt: skip
+            seconds, writing = time.perf_counter() - began, store.seconds / steps * 1e6
+            print(f"{steps:,} steps: written in {seconds:.0f} s, {writing:.1f} us of the writing thread per step")
+            print(f"    {size / 1e6:.0f} MB, {memory:.0f} MB of memory")
             kept &= size <= LIMIT and memory <= MEGABYTES
             kept &= judged(path, f"{steps:,} steps")
         if "log" in sys.argv[1:]:
