@@ -28,7 +28,8 @@ from pathlib import Path
 from dnndoctor.config import Settings
 from dnndoctor.examination import examine_logs, rediagnose
 path, began, spent = Path(sys.argv[1]), time.perf_counter(), time.process_time()
-found = rediagnose(path, Settings()) if path.suffix == ".dnnrec" else examine_logs([path], Settings(root=str(path.parent)))
+flight = path.suffix == ".dnnrec"
+found = rediagnose(path, Settings()) if flight else examine_logs([path], Settings(root=str(path.parent)))
 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 print(time.perf_counter() - began, time.process_time() - spent, memory, found.target.outcome)
 """
