@@ -82,6 +82,7 @@ class Recorder:
         self.compiled = self._broken = False
         self.on_begin: Callable[[], None] = lambda: None  # before the first step is made
         self.stopping = False  # the training is to end at the next border of a step
+        self.on_event: Callable[[], None] = lambda: None  # something is written that is to be judged at once
         self.early: Callable[[Iterable[Any]], None] | None = None  # hears of losses before backward runs on them
 
     # what the hooks tell
