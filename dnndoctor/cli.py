@@ -71,6 +71,8 @@ _TO = "Where the recording goes.  [default: a new one under .dnndoctor/]"
 RecordingTo = Annotated[str | None, typer.Option("--recording", help=_TO, metavar="PATH")]
 _STOP_ON = "End the training, as Ctrl-C does, when one of these rules finds something."
 StopOn = Annotated[list[str] | None, typer.Option("--stop-on", help=_STOP_ON, metavar="RULES")]
+_KEEP_BATCHES = "The black box holds the batch that went wrong, and not only the indices of its samples."
+KeepBatches = Annotated[bool, typer.Option("--keep-batches", help=_KEEP_BATCHES)]
 RuleName = Annotated[str, typer.Argument(help="Code or name.", show_default=False)]
 
 _SELECT = "Only these rules: code, prefix, name, practice or ALL; comma separated."
@@ -304,6 +306,7 @@ def run_(
     max_size: MaxSize = "200MB",
     recording: RecordingTo = None,
     stop_on: StopOn = None,
+    keep_batches: KeepBatches = False,
     output_format: Format = None,
     output_file: File = None,
     html: Html = None,
@@ -351,6 +354,7 @@ def run_(
         max_bytes=size(max_size),
         recording=place,
         stop_on=_codes(stop_on),
+        keep_batches=keep_batches,
         quiet=quiet,
         report_now=settings.html_path,
     )

@@ -168,7 +168,7 @@ def _diagnosis(
     loop = found if isinstance(found := measurements.get(TrainingLoop), TrainingLoop) else None
     results = with_own_names(results, loop)
     target = replace(target, path=_shown(target.path, root), kind=rows.run.get("kind") or target.kind)
-    notes = (*notes, *(rows.run.get("notes") or ()))
+    notes = (*notes, *(rows.run.get("notes") or ()), *_boxes(rows))
     results, left_out = under_policy(results, settings)
     if left_out:
         notes = (*notes, f"{left_out} left out by the settings for their file or module")
@@ -192,6 +192,12 @@ def _diagnosis(
     )
     files = Files(lambda name: (root / name).read_bytes(), run.sources)
     return diagnose(target, run, measurements, with_diffs(kept.results, files))
+
+
+def _boxes(rows: Rows) -> list[str]:
+    """The black boxes that were written beside the recording."""
+    told = [(each["step"], each["facts"]) for each in rows["event"] if each["kind"] == "black box"]
+    return [f"black box of step {step}, as {facts['reason']}: {facts['path']}" for step, facts in told]
 
 
 def _notes(result: SubjectResult) -> tuple[str, ...]:

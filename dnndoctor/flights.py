@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from dnndoctor.config import Settings
 from dnndoctor.diagnosis import Diagnosis, Outcome
@@ -31,6 +31,17 @@ EVENTS_EVERY = 1.0
 OTHERS_SECONDS = 10.0  # that rank 0 waits for the recordings of the others
 
 
+class Flying(Protocol):
+    """A training that goes on: what it has recorded until now, and how it is ended."""
+
+    @property
+    def recordings(self) -> Sequence[Path]:
+        """Those that were begun until now."""
+
+    def stop(self) -> None:
+        """End the training at the next border of a step."""
+
+
 class Live:
     """Judges the growing recording, and tells each finding once as it arises."""
 
@@ -42,7 +53,7 @@ class Live:
         self._events = 0
         self.stopped_by: Finding | None = None
 
-    def look(self, flight: Flight) -> None:
+    def look(self, flight: Flying) -> None:
         """Judge if it is time to, or if something has happened."""
         now = time.monotonic()
         if now < self._events_next:
@@ -51,11 +62,11 @@ class Live:
         happened = self._count_events(flight)
         if now >= self._next or happened:
             began = time.process_time()
-            self._judge(flight)
+            self.judge(flight)
             cost = time.process_time() - began
             self._next = time.monotonic() + max(JUDGE_EVERY, cost / JUDGING_SHARE)
 
-    def _count_events(self, flight: Flight) -> bool:
+    def _count_events(self, flight: Flying) -> bool:
         count = 0
         for path in flight.recordings:
             with contextlib.suppress(sqlite3.Error), contextlib.closing(_opened(path)) as database:
@@ -63,7 +74,8 @@ class Live:
         before, self._events = self._events, count
         return count > before
 
-    def _judge(self, flight: Flight) -> None:
+    def judge(self, flight: Flying) -> None:
+        """Judge now."""
         found = diagnosis_of(flight.recordings, self._settings)
         for each in found.findings if found is not None else ():
             key = each.rule, each.subject
@@ -87,12 +99,14 @@ def run(
     max_bytes: int,
     recording: Path | None,
     stop_on: Collection[str],
+    keep_batches: bool,
     quiet: bool,
     report_now: Path | None,
 ) -> tuple[Flown, Diagnosis | None]:
     """Run the program to its end and judge what was recorded; None where no optimizer made a step.
 
-    ``overhead``: a share of the time. ``stop_on``: codes of rules whose findings end the training.
+    ``overhead``: a share of the time. ``stop_on``: codes of rules whose findings end the training. ``keep_batches``:
+    the black box holds the batch itself.
     """
     root = Path(settings.root).resolve()
     path = recording or new_recording(root, program.path)
@@ -104,8 +118,8 @@ def run(
     if not quiet:
         _say(f"recording to {_shown(path, root)}; kill -USR1 {os.getpid()} writes a report of it while it runs")
     look = live.look if stop_on or not quiet else lambda _flying: None
-    flight = Flight(look, lambda flying: _report_now(flying, settings, report_now))
-    flown = flight.fly(program, args, recording=path, overhead=overhead, max_bytes=max_bytes)
+    flight = Flight(look, lambda flying: write_report(flying, settings, report_now))
+    flown = flight.fly(program, args, recording=path, overhead=overhead, max_bytes=max_bytes, keep_batches=keep_batches)
     for each in flown.recordings:
         amend(each, **_ended(flown, live, each))
     if rank:
@@ -220,7 +234,8 @@ def _words(flown: Flown) -> str:
     return signal_in_words(-flown.code)
 
 
-def _report_now(flight: Flight, settings: Settings, path: Path | None) -> None:
+def write_report(flight: Flying, settings: Settings, path: Path | None) -> None:
+    """The HTML report of what is recorded until now."""
     found = diagnosis_of(flight.recordings, settings)
     if found is None or found.target.outcome is Outcome.NOT or path is None:
         _say("no report: no step is recorded yet" if path is not None else "no report: --html says where none goes")

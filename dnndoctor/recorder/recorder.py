@@ -85,6 +85,7 @@ class Recorder:
         self.on_change: Callable[[], Recorder] | None = None  # gives who records the next training of the program
         self._change = False
         self._woken = 0
+        self.on_event: Callable[[], None] = lambda: None  # something is written that is to be judged at once
         self.early: Callable[[Iterable[Any]], None] | None = None  # hears of losses before backward runs on them
 
     # what the hooks tell

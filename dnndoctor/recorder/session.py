@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from dnndoctor.observe.data import flat_tensors
 from dnndoctor.postmortem.names import role
 from dnndoctor.recorder import current, facts
 from dnndoctor.recorder.black_box import BlackBox
+from dnndoctor.recorder.companion import Companion
 from dnndoctor.recorder.hooks import install
 from dnndoctor.recorder.ranks import Witness, rank_and_world
 from dnndoctor.recorder.recorder import Recorder
@@ -40,13 +41,18 @@ class Watching:
     recording is joined, and under ``dnndoctor check`` there is none.
     """
 
-    def __init__(self, recorder: Recorder, own: bool = True, *, keep_batches: bool = False) -> None:
+    def __init__(
+        self, recorder: Recorder, own: bool = True, *, keep_batches: bool = False, stop_on: Collection[str] = ()
+    ) -> None:
         self.recorder, self.own = recorder, own
+        self._companion = Companion(recorder, stop_on)
         self._hook = sys.excepthook
         self._error: BaseException | None = None
         if own:
             self._installed = install(recorder)
             BlackBox(recorder, keep_batches=keep_batches).install(self._installed)
+            recorder.on_event = self._companion.start
+            self._companion.attend()
             sys.excepthook = self._raised
             atexit.register(self.close)
 
@@ -99,6 +105,7 @@ class Watching:
             outcome, error = _outcome(self._error), self._error
         self.recorder.close(outcome, error)
         self._installed.remove()
+        self._companion.close()
         atexit.unregister(self.close)
         if sys.excepthook == self._raised:
             sys.excepthook = self._hook
@@ -122,6 +129,7 @@ def watch(
     path: str | Path | None = None,
     max_bytes: int = 200_000_000,
     keep_batches: bool = False,
+    stop_on: str | Iterable[str] = (),
     listeners: Sequence[Listener] = (),
 ) -> Watching:
     """Record a training while it runs, at no more than ``overhead`` of its time (0.01: one percent).
@@ -129,11 +137,13 @@ def watch(
     ``model``, ``optimizer``: one or several; without them whatever makes steps, and what that trains. ``path``: of the
     recording, by default a new one under ``.dnndoctor/``. ``max_bytes``: how large it may grow; older steps are then
     thinned. ``keep_batches``: the black box, which is written when something goes wrong, holds the batch itself, not
-    only the indices of its samples. Results and random streams of the training stay as they are.
+    only the indices of its samples. ``stop_on``: rules, by code or prefix, whose findings end the training after a
+    step, as Ctrl-C does. Results and random streams of the training stay as they are.
 
     Raises BadInput, in one line, where that cannot be done.
     """
     share = checked_overhead(overhead)
+    codes = _codes((stop_on,) if isinstance(stop_on, str) else stop_on)
     models = _several(model, nn.Module, "model")
     optimizers = tuple(_inner(each) for each in _several(optimizer, Optimizer, "optimizer"))
     script = sys.argv[0] if sys.argv and sys.argv[0] else "notebook"
@@ -149,7 +159,7 @@ def watch(
     facts.begin(recorder, script=script, args=sys.argv[1:], launch=launch_name(), rank=rank, world=world)
     if world > 1:
         recorder.on_begin = lambda: _witness(recorder)
-    return Watching(recorder, keep_batches=keep_batches)
+    return Watching(recorder, keep_batches=keep_batches, stop_on=codes)
 
 
 def _witness(recorder: Recorder) -> None:
@@ -181,6 +191,19 @@ def _nothing(path: Path) -> None:
     store = Store(path)
     store.run(kind="flight", outcome="not-examined")
     store.close()
+
+
+def _codes(selectors: Iterable[str]) -> frozenset[str]:
+    words = [part.strip() for each in selectors for part in each.split(",") if part.strip()]
+    if not words:
+        return frozenset()
+    from dnndoctor.registry import load_rules
+    from dnndoctor.select import UnknownSelector, known
+
+    try:
+        return frozenset(each.code for word in words for each in known(word, load_rules().values()))
+    except UnknownSelector as why:
+        raise BadInput(f"stop_on: {why}") from None
 
 
 def checked_overhead(share: float) -> float:

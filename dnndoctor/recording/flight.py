@@ -36,7 +36,7 @@ def measured(rows: Rows, every: Iterable[type], family: str | None = None) -> di
     taken[m.Run] = _run(rows, course, family)
     taken[m.Ranks] = flown_ranks(rows)
     taken[m.Snapshots] = logged.snapshots(rows)
-    taken[m.History] = logged.history(course)
+    taken[m.History] = replace(logged.history(course), complete=ended(rows))
     taken[m.Gradients] = _gradients(rows, course)
     taken[m.Activations] = _activations(rows)
     if course.loss is not None:
@@ -47,6 +47,11 @@ def measured(rows: Rows, every: Iterable[type], family: str | None = None) -> di
     if rows["parameter"]:
         taken[m.Weights] = bare_weights(_with_gradients(rows, course))
     return taken
+
+
+def ended(rows: Rows) -> bool:
+    """Whether the run is over, as the recorder or who started it told; one that grows is judged as far as it goes."""
+    return any(rows.run.get(each) is not None for each in ("ending", "ended_by", "exit_code"))
 
 
 def steps_made(rows: Rows) -> int:

@@ -70,7 +70,16 @@ class Flight:
             self.stopped = True
             Path(stop_file(self._job)).touch()
 
-    def fly(self, program: Program, args: Sequence[str], *, recording: Path, overhead: float, max_bytes: int) -> Flown:
+    def fly(
+        self,
+        program: Program,
+        args: Sequence[str],
+        *,
+        recording: Path,
+        overhead: float,
+        max_bytes: int,
+        keep_batches: bool = False,
+    ) -> Flown:
         """Run the program to its end."""
         kills = out_of_memory_kills()
         with tempfile.TemporaryDirectory(prefix="dnndoctor-", ignore_cleanup_errors=True) as scratch:
@@ -80,6 +89,7 @@ class Flight:
                 recording=str(recording.absolute()),
                 overhead=overhead,
                 max_bytes=max_bytes,
+                keep_batches=keep_batches,
                 scratch=scratch,
                 parent=os.getpid(),
                 launch=self.launch,

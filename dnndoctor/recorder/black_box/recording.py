@@ -18,6 +18,7 @@ from dnndoctor.recorder.black_box.affordable import EVERYTHING, INDICES, SAMPLES
 from dnndoctor.recorder.black_box.fetches import Fetches
 from dnndoctor.recorder.black_box.samples import Sample, samples
 from dnndoctor.recorder.black_box.spikes import Spikes
+from dnndoctor.recorder.black_box.termination import on_termination
 from dnndoctor.recorder.recorder import Recorder
 from dnndoctor.recorder.step import StepRecord
 from dnndoctor.subject.installed import Installed
@@ -67,6 +68,11 @@ class BlackBox:
         self.fetches.install(installed)
         self.recorder.early = self.told
         self.recorder.add_listener(self)
+        on_termination(self._terminated, installed)
+
+    def _terminated(self) -> None:
+        """The process is about to be ended. Whatever it was doing is interrupted, so no lock of ours may be needed."""
+        self.write("signal", "SIGTERM", weights=False, told=False)
 
     # what the loaders ask
 
@@ -168,9 +174,19 @@ class BlackBox:
             self.write("spike", f"the loss jumps to {loss:.4g}", step=step, loss=loss)
 
     def write(
-        self, kind: str, reason: str, *, step: int | None = None, loss: float = math.nan, weights: bool = True
+        self,
+        kind: str,
+        reason: str,
+        *,
+        step: int | None = None,
+        loss: float = math.nan,
+        weights: bool = True,
+        told: bool = True,
     ) -> Path | None:
-        """Write the box beside the recording; a few of each kind. Gives its path, None if there is none."""
+        """Write the box beside the recording; a few of each kind. Gives its path, None if there is none.
+
+        ``told``: in the recording and on standard error as well.
+        """
         recorder = self.recorder
         count = self._counts.get(kind, 0)
         if count >= MOST[kind] or recorder.lead is None or not recorder.store.path.name:
@@ -185,8 +201,12 @@ class BlackBox:
             path.unlink(missing_ok=True)
             return None
         self.written.append(path)
+        if not told:
+            return path
         recorder.store.event(at, "black box", reason=reason, path=path.name)
         recorder.store.soon()
+        if kind != "end":
+            recorder.on_event()
         _say(f"step {at}: {reason}; black box: {path}")
         return path
 
