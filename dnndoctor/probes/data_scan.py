@@ -168,7 +168,7 @@ def _facts(found: Found, watch: Watch) -> dict[str, Any]:
     }
     if not inputs:
         return facts
-    main = max((samples.columns[i] for i in inputs), key=lambda each: each.width)
+    main = _main_input([samples.columns[i] for i in inputs], watch)
     truth = samples.columns[target] if target is not None else None
     known = _labels(truth)
     facts["input"] = _of_input(main, known, truth, samples)
@@ -182,6 +182,13 @@ def _facts(found: Found, watch: Watch) -> dict[str, Any]:
     if truth is not None and truth.scalar:
         facts["leak"] = labels.leak(main, truth)
     return facts
+
+
+def _main_input(columns: list[Column], watch: Watch) -> Column:
+    """The widest field that has the shape of what the model is given, if any has: others may be wide targets."""
+    given = {tuple(fed.shape[1:]) for fed in watch.fed.values() if fed.role == "input"}
+    fitting = [each for each in columns if each.shape is not None and tuple(each.shape) in given]
+    return max(fitting or columns, key=lambda each: each.width)
 
 
 def _combined(hashes: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:

@@ -11,6 +11,7 @@ MOST_FEATURES = 1024  # of a table
 CONTINUOUS = 16  # distinct values
 MOST_LISTED = 20
 BLANK_WIDTH = 16  # entries from which on a sample of one value only is no chance
+SPARSE = 0.01  # robust deviations per standard deviation, below which an entry is mostly one value
 APART = 2.0  # between the bulk and what is called an outlier lies a gap of this factor
 
 Array = NDArray[Any]
@@ -68,8 +69,9 @@ def outlying(values: Array) -> NDArray[np.bool_]:
         return none
     body = values[finite]
     low, middle, high = np.percentile(body, [25, 50, 75], axis=0)
-    scale = (high - low) / 1.349
-    scale = np.where(scale > 0, scale, body.std(axis=0))
+    scale, spread_out = (high - low) / 1.349, body.std(axis=0)
+    # Mostly one value, as away from the peaks of a heat map: the others are no outliers.
+    scale = np.where(scale > SPARSE * spread_out, scale, spread_out)
     kept = scale > 0
     if not kept.any():
         return none

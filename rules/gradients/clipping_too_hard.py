@@ -66,7 +66,8 @@ def clipping_too_hard(
     slow = (
         optimizers.main.name in SENSITIVE
         and sweep is not None
-        and learns(sweep, noises, progress_share)
+        # Where every step is cut to a trifle, the rates of the sweep show only the first of what there is to gain.
+        and learns(sweep, noises, progress_share if median <= times else 0.0)
         and own_progress(sweep) < harmed * sweep.progress
         and suggestion(sweep)[0] >= factor * sweep.user_rate
     )

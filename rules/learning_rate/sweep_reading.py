@@ -60,10 +60,20 @@ def one_digit(rate: float) -> str:
 
 def outcome(sweep: LearningRateSweep) -> str:
     """The loss at the suggested rate beside the user's own."""
-    _, score = suggestion(sweep)
+    rate, score = suggestion(sweep)
+    if sweep.score_steps and sweep.score_steps < sweep.steps:
+        long = _tail(sweep, rate)
+        score = long if long is not None else score
     if np.isfinite(sweep.user_score):
         return f"loss {score:.3g} instead of {sweep.user_score:.3g} after the same {sweep.steps} steps"
     return f"loss {score:.3g} after {sweep.steps} steps, where {sweep.user_rate:.3g} diverges"
+
+
+def _tail(sweep: LearningRateSweep, rate: float, share: float = 0.3) -> float | None:
+    """Mean of a rate's last losses, if its trial was as long as the user's."""
+    at = int(np.argmin(np.abs(sweep.rates - rate)))
+    curve = sweep.curves[at] if len(sweep.curves) == len(sweep.rates) else np.zeros(0)
+    return float(curve[-max(round(share * len(curve)), 1) :].mean()) if len(curve) == sweep.steps else None
 
 
 def figures(sweep: LearningRateSweep) -> tuple[Evidence, ...]:
@@ -116,6 +126,27 @@ def diverged(loss: NDArray[np.float64], sweep: LearningRateSweep, risen: float, 
     last, first = np.median(loss[-third:]), np.median(loss[:third])
     limit = sweep.start + (risen - 1) * abs(sweep.start) + noises * sweep.noise
     return bool(not last <= limit and not last <= first)
+
+
+def first_jump(sweep: LearningRateSweep, first: int = 5, learned: float = 0.5) -> float:
+    """How many times as large one of the first losses is at the user's rate as at the lowest one, on the same batch.
+
+    1 where that is not known, or where the loss at the start is no size to compare with: below zero somewhere, or near
+    its floor already, as when weights were loaded.
+    """
+    at = np.flatnonzero(np.isclose(sweep.rates, sweep.user_rate, rtol=1e-6))
+    if (
+        not sweep.paired
+        or not at.size
+        or len(sweep.curves) != len(sweep.rates)
+        or sweep.progress < learned * sweep.start
+    ):
+        return 1.0
+    own, calm = sweep.curves[at[0]][:first], sweep.curves[0][:first]
+    n = min(len(own), len(calm))
+    if not n or not (calm[:n] > 0).all() or not np.isfinite(own[:n]).all():
+        return 1.0
+    return float((own[:n] / calm[:n]).max())
 
 
 def watched_progress(steps: Steps | None, first: int = 50) -> float:

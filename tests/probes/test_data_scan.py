@@ -19,6 +19,7 @@ from dnndoctor.measurements import DataScan
 from dnndoctor.probes.data_scan import indices_of
 from dnndoctor.probes.labels import leaking, padding
 from dnndoctor.probes.samples import Samples, of_dataset
+from dnndoctor.probes.tables import outlying
 from dnndoctor.recording.assemble import assemble
 from tests.observe.watching import Examination, examine
 
@@ -215,6 +216,30 @@ def test_copies_contradictions_blanks_and_outliers(tmp_path: Path) -> None:
     assert training.twins.extra >= 30
     assert (training.odd.blank, training.odd.outlying) == (10, 6)
     assert training.odd.blank_at == tuple(range(100, 110))
+
+
+def heat_maps(n: int = 300, size: int = 16) -> torch.Tensor:
+    """Peaks of which most points see nothing."""
+    at = torch.randint(2, size - 2, (n, 2), generator=torch.Generator().manual_seed(5)).float()
+    grid = torch.arange(size).float()
+    rows = torch.exp(-((grid - at[:, :1]) ** 2) / 4)
+    return rows[:, :, None] * torch.exp(-((grid - at[:, 1:]) ** 2) / 4)[:, None, :]
+
+
+def test_the_peaks_of_a_heat_map_are_no_outliers() -> None:
+    assert not outlying(heat_maps().flatten(1).numpy()).any()
+
+
+def test_a_wide_target_is_not_taken_for_the_input(tmp_path: Path) -> None:
+    wide = torch.randn(N, 8, 8)
+
+    class Outer:
+        def __iter__(self) -> Iterator[Any]:
+            return ((x, y) for x, _, y in loader(TensorDataset(X, wide, Y)))
+
+    training = scanned(examine(tmp_path, train(Outer()))).training
+    assert training is not None
+    assert training.input_shape == (WIDTH,)
 
 
 def test_short_binary_samples_repeat_by_nature(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,22 @@ def test_clipping_that_starves_the_step() -> None:
 @pytest.mark.parametrize(("optimizer", "score"), [("SGD", 1.2), ("SGD", None), ("Adam", 1.95)])
 def test_without_measured_harm_it_is_a_remark(optimizer: str, score: float | None) -> None:
     assert judge(40.0, optimizer=optimizer, score=score).findings[0].severity is Severity.INFO
+
+
+def test_so_hard_that_no_rate_of_the_sweep_gets_far() -> None:
+    """A norm of 0.4 cut to 0.001: rates up to a hundred times the user's move the loss by 2 % of its size."""
+    rates, scores = np.array([0.01, 0.1, 1.0]), np.array([1.999, 1.995, 1.96])
+    starved = LearningRateSweep(
+        "SGD", rates, scores, 2.0, 0.004, 0.01, 1.999, 1.0, 1.96, (1.0, 1.0), None, 40, True, "medium"
+    )
+    taken = {
+        Clipping: Clipping(np.full(50, 0.4), np.full(50, 0.001), CALL),
+        Optimizers: Optimizers((Optimizer("SGD", None, (0.01,), 0.01, steps=50),)),
+        LearningRateSweep: starved,
+    }
+    assert clipping_too_hard.evaluate(taken).findings[0].severity is Severity.WARNING
+    noise = replace(starved, noise=0.02)
+    assert clipping_too_hard.evaluate({**taken, LearningRateSweep: noise}).findings[0].severity is Severity.INFO
 
 
 def test_moderate_clipping_and_none_pass() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,3 +157,37 @@ def test_the_measured_rate_is_written_where_the_source_has_one(sweep: Sweep, opt
 
 def test_groups_with_rates_of_their_own_are_left_to_a_person(sweep: Sweep, optimizers: Opts) -> None:
     assert changes(judge(sweep(6.0, 2.1), optimizers(rates=(6.0, 0.6)))) == ()
+
+
+def thrown_up(sweep: Sweep, peak: float, user_score: float = 0.7, **changes: Any) -> LearningRateSweep:
+    """Rate 0.5, beyond the usable ones: the loss is thrown to ``peak`` by the first step, then recovers."""
+    plain = sweep(0.5, user_score, **changes)
+    calm = np.array([2.0, 2.0, 2.0])
+    own = np.array([2.0, peak, 2.5])
+    return replace(plain, curves=tuple(own if rate == 0.5 else calm for rate in plain.rates))
+
+
+def test_a_loss_that_is_thrown_up_and_left_behind(sweep: Sweep, optimizers: Opts) -> None:
+    [found] = judge(thrown_up(sweep, 14.0), optimizers()).findings
+    assert found.severity is Severity.WARNING
+    assert "throws the loss to 7.0 times its size at first" in found.message
+
+
+def test_a_jump_alone_is_sound(sweep: Sweep, optimizers: Opts) -> None:
+    assert judge(thrown_up(sweep, 14.0, 0.59), optimizers()).state is State.PASS  # it has caught up
+    assert judge(thrown_up(sweep, 5.9), optimizers()).state is State.PASS
+    assert judge(thrown_up(sweep, 14.0, usable=(0.05, 0.3)), optimizers()).state is State.PASS
+    assert judge(thrown_up(sweep, 14.0, paired=False), optimizers()).state is State.PASS
+
+
+def test_a_jump_from_a_floor_is_no_measure(sweep: Sweep, optimizers: Opts) -> None:
+    """Fine-tuning starts low: any first step is large beside it."""
+    assert judge(thrown_up(sweep, 14.0, 4.0, start=6.0, best_score=3.5), optimizers()).state is State.PASS
+
+
+def test_losses_after_as_many_steps_are_compared(sweep: Sweep, optimizers: Opts) -> None:
+    """The suggested rate's score is of the first round; its trial went on as long as the user's."""
+    plain = sweep(6.0, 2.1, score_steps=10)
+    curves = tuple(np.linspace(2.3, 0.2, 20) if rate == 0.03 else np.full(10, 2.0) for rate in plain.rates)
+    [found] = judge(replace(plain, curves=curves), optimizers()).findings
+    assert "0.03 gives loss 0.476 instead of 2.1 after the same 20 steps" in found.message
