@@ -29,6 +29,10 @@ class FlightRecorder:
         """Of the run that ended last."""
         return self._following.diagnosis
 
+    def close(self) -> None:
+        """End the recording, and report; for a notebook that goes on after an exception."""
+        self._following.end()
+
     def attach(self, trainer: Engine, evaluator: Engine | None = None, **evaluators: Engine) -> FlightRecorder:
         """Follow this trainer. Metrics of ``evaluator`` are held to be of validation data; of others by their names
         here, such as ``validation=..., training=...``.

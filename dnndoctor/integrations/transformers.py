@@ -26,6 +26,10 @@ class FlightRecorder(TrainerCallback):
         """Of the training that ended last."""
         return self._following.diagnosis
 
+    def close(self) -> None:
+        """End the recording, and report; for a notebook that goes on after an exception."""
+        self._following.end()
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """The model and the optimizer are prepared."""
         compiled = getattr(args, "torch_compile", False)  # what is handed over is then inside of what runs
