@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dnndoctor.diagnosis import Verdict
 from dnndoctor.registry import practices
 from tests.bit_identity import assert_same_losses
 from tests.conftest import TIMEOUT
@@ -27,13 +28,21 @@ def examine(script: Path, folder: Path, zygote: Zygote, *, compare: bool = True)
     assert done.returncode in (0, 1), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     report: dict[str, Any] = json.loads(done.stdout)
     assert report["target"]["outcome"] == "examined", report["target"]["reason"]
-    assert [each["id"] for each in report["practices"]] == list(practices())
+    assert_verdicts(report)
     assert not [each for each in report["rules"] if each["state"] == "crashed"]
     if compare and script.stem not in BUDGET:  # fifty bare steps of four seconds each would say nothing more
         aside = folder.with_name(f"{folder.name}-bare")
         aside.mkdir()
         assert_same_losses(script.read_text(encoding="utf-8"), report, folder, zygote, aside)
     return report
+
+
+def assert_verdicts(report: dict[str, Any]) -> None:
+    """Each practice has one, and one that says nothing says why."""
+    assert [each["id"] for each in report["practices"]] == list(practices())
+    assert {each["verdict"] for each in report["practices"]} <= set(Verdict)
+    silent = [each for each in report["practices"] if each["verdict"] in ("not-examined", "not-applicable")]
+    assert all(each["reason"] for each in silent), silent
 
 
 def place(finding: dict[str, Any]) -> tuple[str, int | None]:

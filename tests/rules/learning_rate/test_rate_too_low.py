@@ -94,3 +94,10 @@ def test_a_loss_that_falls_by_itself_is_not_too_slow(sweep: Sweep, optimizers: O
 def _steps(loss: NDArray[np.float64]) -> Steps:
     zeros = np.zeros(len(loss))
     return Steps(np.arange(len(loss)), loss, zeros, zeros, zeros)
+
+
+def test_a_loss_without_a_floor_names_no_best_rate(sweep: Sweep, optimizers: Opts) -> None:
+    """A sum of outputs: the higher the rate, the lower it gets."""
+    falling = sweep(1e-5, 2.299, best_score=-5000.0)
+    assert judge(falling, optimizers()).state is State.NOT_APPLICABLE
+    assert judge(sweep(1e-5, 2.299, best_score=-5.0), optimizers()).state is State.FINDING

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from dnndoctor.changes import InsertAfter, Loop, MoveStatement, RemoveArgument, SetArgument
 from dnndoctor.findings import Location, Severity
-from dnndoctor.rule import State
+from dnndoctor.rule import Result, State
 from dnndoctor.rules.learning_rate.schedule_misuse import schedule_misuse as rule
 from tests.literals import NO_SCHEDULE, a_plan, a_schedule, judged, the_clearings, the_groups
 from tests.rules.said import changes, only, options
@@ -163,3 +165,35 @@ def test_a_drop_that_a_short_run_does_not_reach_is_no_schedule_of_steps() -> Non
 def test_a_decay_over_all_steps_called_per_epoch() -> None:
     falling = np.linspace(0.1, 0.0, 101)
     assert judged(rule, a_schedule(falling[:4], name="LambdaLR", rates_per_step=falling), a_plan()).findings
+
+
+def plateau(per: str, last: float, **changes: Any) -> Result:
+    schedule = a_schedule((), name="ReduceLROnPlateau", per=per, **changes)
+    return judged(rule, schedule, a_plan(), the_groups([[0.1], [0.1], [last]]))
+
+
+def test_a_plateau_of_single_batches() -> None:
+    [found] = plateau("step", 0.01).findings
+    assert "is given the loss of single batches" in found.message
+
+
+def test_a_plateau_that_is_judged_per_epoch_or_held_its_rate_is_sound() -> None:
+    assert not plateau("epoch", 0.01).findings
+    assert not plateau("step", 0.1).findings
+    assert not plateau("step", 0.01, optimizer=None).findings
+
+
+def half_wave(calls: int, **plan: Any) -> Result:
+    rates = 0.05 * (1 + np.cos(np.pi * np.arange(calls + 1) / 20))
+    schedule = a_schedule(rates, name="CosineAnnealingLR", planned=calls, settings={"T_max": 20})
+    return judged(rule, schedule, a_plan(calls, **plan))
+
+
+def test_a_cosine_that_rises_again_at_the_end() -> None:
+    assert half_wave(38).state is State.FINDING
+
+
+def test_a_cosine_is_sound_that_ends_low_or_early_or_is_as_long_as_the_run() -> None:
+    assert half_wave(20).state is State.PASS
+    assert half_wave(60).state is State.PASS
+    assert half_wave(38, ends_early=True).state is State.PASS

@@ -77,3 +77,17 @@ def test_the_loss_takes_the_sigmoid_over() -> None:
     assert options(loss)[1][0] == Rename("BCEWithLogitsLoss", at=BUILT, of=("BCELoss",))
     assert isinstance(away, Unwrap)
     assert away.at == Location("train.py", 19)
+
+
+def test_a_step_that_the_scaler_skipped_broke_nothing() -> None:
+    first = NonFinite(3, "forward", "log", "", "inf", CALL, scaler_skipped=True)
+    loss = Loss("expression", CALL, 0.7, chain("log", "softmax"))
+    measured = {Losses: Losses((loss,)), LossInputs: inputs(), Finiteness: Finiteness(50, first)}
+    assert log_of_probability_by_hand.evaluate(measured).findings[0].severity is Severity.INFO
+
+
+def test_another_operation_that_overflows_is_not_the_logarithm_s() -> None:
+    first = NonFinite(3, "forward", "exp", "", "inf", CALL)
+    loss = Loss("expression", CALL, 0.7, chain("log", "softmax"))
+    measured = {Losses: Losses((loss,)), LossInputs: inputs(), Finiteness: Finiteness(50, first)}
+    assert log_of_probability_by_hand.evaluate(measured).findings[0].severity is Severity.INFO

@@ -33,3 +33,9 @@ def test_masking_of_the_input_is_no_dropout_of_units() -> None:
 @pytest.mark.parametrize("changes", [{"active": False}, {"p": 0.0}, {"p": None}])
 def test_a_dropout_that_does_not_act(changes: dict[str, Any]) -> None:
     assert judge(**changes).state is State.NOT_APPLICABLE
+
+
+def test_masks_of_data_and_a_dropout_of_everything_are_meant() -> None:
+    """A masked autoencoder hides three quarters of the picture; p=1 switches a branch off."""
+    assert judge(p=0.75, data=True).state is State.PASS
+    assert judge(p=1).state is State.PASS

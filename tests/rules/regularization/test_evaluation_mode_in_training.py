@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,3 +95,17 @@ def test_a_model_without_such_layers_is_not_judged() -> None:
 def test_training_mode_is_switched_on_before_the_loop_over_batches(loader: bool, loop: Loop | None) -> None:
     change = only(judge(modes(training_data=loader)))
     assert change == InsertBefore("{callee}.train()", at=PASS, loop=loop, safety=Safety.SAFE)
+
+
+def test_a_part_that_is_frozen_by_hand_in_loaded_weights_is_meant() -> None:
+    """The backbone's norms in evaluation mode, the head's dropout in training mode."""
+    partly = modes(inactive_trained=("bn1",), active=("drop1",))
+    assert judge(partly, Run("cpu", None, 50, pretrained=True)).state is State.PASS
+    assert judge(partly, Run("cpu", None, 50)).state is State.FINDING
+    assert judge(modes(), Run("cpu", None, 50, pretrained=True)).state is State.FINDING
+
+
+def test_a_few_passes_of_one_place_are_a_look_and_no_training() -> None:
+    aside = mode(passes=2, location=ELSEWHERE, eval_location=ELSEWHERE)
+    trained = replace(in_training_mode(PASS), passes=40)
+    assert judge(Modes((trained, aside), mode_layers=True)).state is State.PASS

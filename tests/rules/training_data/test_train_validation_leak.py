@@ -46,3 +46,18 @@ def test_codes_are_equal_by_nature() -> None:
 def test_without_an_evaluation_or_a_training_set_nothing_is_known() -> None:
     assert judge(train_validation_leak, scan()).state is State.NOT_EXAMINED
     assert judge(train_validation_leak, DataScan((samples(role="evaluation"),))).state is State.NOT_EXAMINED
+
+
+def test_samples_that_are_drawn_anew_are_told_apart_by_place_only() -> None:
+    drawn = samples(repeatable=False)
+    assert judge(train_validation_leak, scan(drawn, overlaps=(overlap(30),))).state is State.NOT_APPLICABLE
+    assert judge(train_validation_leak, scan(drawn, overlaps=(overlap(30, by="place"),))).state is State.FINDING
+
+
+def test_one_shared_sample_of_a_few_is_chance() -> None:
+    assert judge(train_validation_leak, scan(overlaps=(overlap(1, 20),))).state is State.PASS
+
+
+def test_without_training_samples_nothing_is_compared() -> None:
+    unread = scan(samples(role="evaluation"), overlaps=(overlap(30),))
+    assert judge(train_validation_leak, unread).state is State.NOT_EXAMINED
