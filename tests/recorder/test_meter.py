@@ -1,4 +1,4 @@
-"""The cadence over a whole run, with a clock of its own: a promise about time is not tested on a shared machine."""
+"""The cadence over a whole run, with a clock of its own: a shared machine keeps no promise about time."""
 
 from __future__ import annotations
 
