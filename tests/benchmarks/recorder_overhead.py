@@ -3,9 +3,9 @@
 Three models are trained for the same number of steps bare, recorded with the default budget and at the full cadence,
 and beside them with W&B's ``watch`` (offline) and with TensorBoard histograms of weights and gradients, both in every
 step. Each training is a process of its own; the kinds take turns, and each is compared with the bare run of its own
-turn: the median ratio over the turns, in processor time of the process with all its threads, opening and closing of the
-recording included. W&B and TensorBoard log full histograms, the recorder statistics of samples and norms. Prints only: a
-shared machine holds no bound.
+turn: the median ratio over the turns, in processor time of the process with all its threads, opening and closing of
+the recording included. W&B and TensorBoard log full histograms, the recorder statistics of samples and norms. Prints
+only: a shared machine holds no bound.
 
     python tests/benchmarks/recorder_overhead.py [--seconds 20] [--turns 5] [--models mlp,conv_net] [--kinds default]
 """
@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 KINDS = ("default", "full", "wandb", "tensorboard")
 MODELS = ("mlp", "conv_net", "transformer")
@@ -86,9 +86,10 @@ def _of(model: str, kind: str, steps: int) -> dict[str, Any]:
 
 def trained(name: str, kind: str, steps: int) -> dict[str, Any]:
     """Processor seconds of one training; ``own``: what the recorder says that it spent, as a share and 1."""
-    import observe_overhead as models
     import torch
     from torch.nn import functional
+
+    from tests.benchmarks import observe_overhead as models
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -151,7 +152,7 @@ def _wandb(model: Any) -> tuple[Each, End]:
 def _tensorboard(model: Any) -> tuple[Each, End]:
     from torch.utils.tensorboard import SummaryWriter
 
-    writer: Any = SummaryWriter("events")  # type: ignore[no-untyped-call]
+    writer: Any = SummaryWriter("events")
 
     def each(step: int) -> None:
         for name, parameter in model.named_parameters():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +21,16 @@ from tests.literals import an_optimizer, judged
 from tests.rules.loss.fed import chain, fed, inputs
 
 BELOW_ZERO = Steps(np.arange(30), np.full(30, -2.0), np.full(30, 0.1), np.zeros(30), np.zeros(30))
-CLASSES = {"rows": 500, "whole": True, "distinct": (0.0, 1.0), "target_std": 0.5, "late_error": 0.2, "one_hot": True}
+CLASSES: dict[str, Any] = {
+    "rows": 500,
+    "whole": True,
+    "distinct": (0.0, 1.0),
+    "target_std": 0.5,
+    "late_error": 0.2,
+    "one_hot": True,
+}
 QUANTILES = (-3.0, -2.0, -1.5, 0.0, 1.5, 2.0, 80.0)
-FAR = {"rows": 800, "judged_rows": 400, "late_error": 9.0, "target_std": 3.0, "target": QUANTILES}
+FAR: dict[str, Any] = {"rows": 800, "judged_rows": 400, "late_error": 9.0, "target_std": 3.0, "target": QUANTILES}
 SICK: list[tuple[Rule, LossInput]] = [
     (ignored_targets, fed("cross_entropy", (32, 10), (32,), ignore_index=0, ignored_share=0.4, rows=200)),
     (
