@@ -194,7 +194,10 @@ class LossTargets:
 
 @dataclass(frozen=True, slots=True)
 class RefusedTargets:
-    """What a loss over class indices was given when it raised, which ended the script."""
+    """What a loss over class indices was given when it raised, which ended the script.
+
+    Of an embedding (``function`` "embedding") they are ids, and ``classes`` its rows.
+    """
 
     targets: LossTargets
 

@@ -1,4 +1,4 @@
-"""The class targets that a loss raised on: a label without an output ends the program before anything is measured."""
+"""Class targets that a loss raised on, ids that an embedding did: they end the program before anything is measured."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ MOST_VALUES = 1000
 
 
 def refused(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    """Plain facts of a loss over class indices that has raised; None of any other function.
+    """Plain facts of a loss over class indices, or of an embedding, that has raised; None of any other function.
 
-    ``values`` are pairs of a target and its count, ``classes`` the outputs that the loss chooses from.
+    ``values`` are pairs of a target and its count, ``classes`` the outputs that the loss chooses from; of an embedding
+    ids and rows.
     """
     name = operation_name(func)
-    if name not in BY_CLASS:
+    if name not in (*BY_CLASS, "embedding"):
         return None
-    prediction = args[0] if args else kwargs.get("input")
-    target = args[1] if len(args) > 1 else kwargs.get("target")
-    if not isinstance(prediction, torch.Tensor) or not isinstance(target, torch.Tensor) or not prediction.dim():
+    first = args[0] if args else kwargs.get("input")
+    second = args[1] if len(args) > 1 else kwargs.get("weight" if name == "embedding" else "target")
+    if not isinstance(first, torch.Tensor) or not isinstance(second, torch.Tensor) or not first.dim():
         return None
+    target, prediction = (first, second.t()) if name == "embedding" else (second, first)
     if target.is_floating_point() or not readable(target) or not target.numel():
         return None
     with torch._C.DisableTorchFunction():  # a mode of the user's shall not see what looking calls

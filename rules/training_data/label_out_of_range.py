@@ -21,7 +21,8 @@ def label_out_of_range(
     What it measures
         The labels that a loss over class indices was given, and those of the whole training set where they are the
         same labels, against the number of outputs and the ignored index; the targets of a binary cross-entropy
-        against the range from 0 to 1. Where the loss raised before the first step, the labels that it was given then.
+        against the range from 0 to 1. Where the loss or an embedding raised and ended the program, what it was given
+        then.
 
     Why it matters
         On a CPU such a class ends the program when its batch comes, on a GPU in an assertion far from the line. A
@@ -39,6 +40,9 @@ def label_out_of_range(
         highest: 1.5, Salimans et al. 2016, Improved Techniques for Training GANs: soft labels, up to 1.2 in use.
         rare: 0.05, this project's choice: share of labels that the watched steps may not have met.
     """
+    if refused is not None and refused.targets.function == "embedding":
+        yield from _ids(refused.targets)
+        return
     if refused is not None:
         yield from _indices(refused.targets, None, rare)
         return
@@ -74,6 +78,23 @@ def _labels(loss: LossTargets, scan: DataScan, rare: float) -> list[float]:
     met = {value for value, _ in loss.values}
     unmet = sum(count for value, count in counts.items() if value not in met)
     return list(counts) if met <= counts.keys() and unmet <= rare * sum(counts.values()) else []
+
+
+def _ids(given: LossTargets) -> Iterator[Finding]:
+    """Of an embedding that raised."""
+    wrong = [value for value, _ in given.values if not 0 <= value < given.classes]
+    if wrong:
+        worst = max(wrong) if max(wrong) >= given.classes else min(wrong)
+        yield Finding(
+            f"id {worst:g} has no row: the embedding has {given.classes}, 0 to {given.classes - 1}",
+            location=given.location,
+            evidence=(Evidence("id", worst, given.classes - 1), Evidence("rows", given.classes)),
+            fix=Fix(
+                "give the embedding a row for each id, those for padding and unknown words too",
+                f"The ids of this batch need {max(wrong) + 1:g} rows." if max(wrong) >= given.classes else "",
+                "nn.Embedding(int(ids.max()) + 1, width)",
+            ),
+        )
 
 
 def _indices(loss: LossTargets, scan: DataScan | None, rare: float) -> Iterator[Finding]:

@@ -8,13 +8,13 @@ from dnndoctor.rule import rule
 
 @rule("LOP101", Severity.ERROR, practice="training-loop")
 def gradients_not_cleared(
-    clearings: Clearings, optimizers: Optimizers | None = None, *, fewest: int = 3
+    clearings: Clearings, optimizers: Optimizers | None = None, *, fewest: int = 3, many: int = 12, share: float = 0.7
 ) -> Iterator[Finding]:
     """Gradients are never cleared, so that every step adds those of all steps before.
 
     What it measures
-        Whether any backward pass between two steps of an optimizer found its gradients cleared. Accumulation over a few
-        passes, cleared once per step, is sound.
+        Whether a backward pass between two steps of an optimizer found its gradients cleared. Accumulation over a few
+        passes, cleared once per step, is sound; cleared once per epoch, or once for several steps, is not.
 
     Why it matters
         The update follows the sum of all gradients since the start, most of them taken at weights long gone. It acts
@@ -29,25 +29,33 @@ def gradients_not_cleared(
     References
         PyTorch documentation, Optimizer.zero_grad and Tensor.backward: gradients accumulate in the leaves.
         fewest: 3, this project's choice: intervals between steps, none of them cleared.
+        many: 12, this project's choice: intervals between steps from which on a share of them is judged.
+        share: 0.7, arithmetic: a loop that steps each time and clears every fourth time leaves three of four uncleared.
     """
     if all(each.intervals < fewest for each in clearings.optimizers):
         raise NotExamined(f"fewer than {fewest} steps with a backward pass between them were watched")
     closures = [each.closure for each in optimizers.all] if optimizers is not None else []
     for index, each in enumerate(clearings.optimizers):
-        if each.intervals < fewest or each.uncleared < each.intervals:
+        needed = each.intervals if each.intervals < many else share * each.intervals
+        if each.intervals < fewest or each.uncleared < needed:
             continue
         yield Finding(
-            f"no gradient of {each.optimizer} was cleared in {each.intervals} of {each.intervals} steps",
+            f"no gradient of {each.optimizer} was cleared in {each.uncleared} of {each.intervals} steps",
             location=each.backward_location or each.step_location or each.location,
             subject=each.optimizer,
             evidence=(Evidence("steps without clearing", each.uncleared, 0),),
             fix=Fix(
                 "clear the gradients before each backward pass",
-                f"Each step then follows its own batch alone, and not the sum over {each.intervals} steps and more.",
+                f"Each step then follows its own batch alone, and not the sum over {_summed(each)}.",
                 "optimizer.zero_grad()\nloss.backward()\noptimizer.step()",
                 _clearing(each, len(clearings.optimizers) == 1, any(closures[index : index + 1])),
             ),
         )
+
+
+def _summed(each: Clearing) -> str:
+    cleared = each.intervals - each.uncleared
+    return f"{each.intervals} steps and more" if not cleared else f"about {round(each.intervals / cleared)} steps"
 
 
 def _clearing(each: Clearing, alone: bool, closure: bool) -> tuple[Change, ...]:

@@ -62,6 +62,14 @@ def test_a_label_that_the_first_loss_raises_on_is_named(check: Check) -> None:
     assert report["exit"] == 1
 
 
+def test_a_token_that_an_embedding_has_no_row_for_is_named(check: Check) -> None:
+    text = train("pass").replace("torch.randn(256, 8)", "torch.randint(1, 9, (256, 8))")
+    report = check(text.replace("nn.Sequential(", "nn.Sequential(nn.Embedding(8, 1), nn.Flatten(), "))
+    [found] = report["findings"]
+    assert (found["rule"], found["location"]["line"]) == ("DAT108", 12)
+    assert "id 8 has no row: the embedding has 8, 0 to 7" in found["message"]
+
+
 def test_a_script_that_swallows_exceptions_is_stopped_all_the_same(check: Check) -> None:
     report = check(
         train("pass").replace("        loss = ", "        try: pass\n        except Exception: pass\n        loss = ")

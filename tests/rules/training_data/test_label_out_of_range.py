@@ -77,6 +77,12 @@ def test_a_loss_that_raised_for_another_reason_has_no_such_label() -> None:
     assert label_out_of_range.evaluate({DataScan: Missing("no step"), RefusedTargets: refused}).state is State.PASS
 
 
+def test_an_id_without_a_row() -> None:
+    refused = RefusedTargets(loss_targets(0, 40, 40, 40, classes=3, function="embedding", per_sample=False))
+    [found] = label_out_of_range.evaluate({DataScan: Missing("no step"), RefusedTargets: refused}).findings
+    assert "id 3 has no row: the embedding has 3, 0 to 2" in found.message
+
+
 def test_nothing_seen_is_not_examined() -> None:
     neither = {DataScan: Missing("no step"), RefusedTargets: Missing("none")}
     assert label_out_of_range.evaluate(neither).state is State.NOT_EXAMINED

@@ -36,9 +36,23 @@ def test_without_the_backward_s_place_the_step_is_named() -> None:
     assert judge(Clearings((clearing(40, 40, backward_location=None),))).findings[0].location == STEP
 
 
-@pytest.mark.parametrize(("uncleared", "backwards"), [(0, 1), (0, 4), (39, 1)])
+@pytest.mark.parametrize(("uncleared", "backwards"), [(0, 1), (0, 4), (20, 1), (27, 1)])
 def test_cleared_gradients_pass(uncleared: int, backwards: int) -> None:
     assert judge(Clearings((clearing(40, uncleared, backwards),))).state is State.PASS
+
+
+def test_cleared_once_per_epoch_or_every_fourth_step() -> None:
+    [found] = judge(Clearings((clearing(49, 46),))).findings
+    assert "cleared in 46 of 49 steps" in found.message
+    assert found.fix is not None
+    assert "the sum over about 16 steps" in found.fix.explanation
+    assert judge(Clearings((clearing(40, 30),))).state is State.FINDING
+    assert judge(Clearings((clearing(40, 28),))).state is State.FINDING
+
+
+def test_few_intervals_are_judged_only_where_none_was_cleared() -> None:
+    assert judge(Clearings((clearing(11, 10),))).state is State.PASS
+    assert judge(Clearings((clearing(12, 11),))).state is State.FINDING
 
 
 def test_each_optimizer_is_judged() -> None:
