@@ -64,3 +64,13 @@ def test_what_only_looks_like_a_flight_is_no_reason_to_fail(tmp_path: Path, cont
     a_flight(tmp_path / "good.dnnrec", began=1.0)
     (tmp_path / "broken.dnnrec").write_bytes(content)
     assert judged(tmp_path, root=tmp_path).run.recording == "good.dnnrec"
+
+
+def test_what_is_named_beside_a_flight_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    flight = a_flight(tmp_path / "train.dnnrec", began=1.0)
+    table = tmp_path / "metrics.csv"
+    table.write_text("step,loss\n1,2\n2,1\n")
+    notes = judged(flight, table, root=tmp_path).run.notes
+    assert any("not read" in each and "metrics.csv" in each for each in notes)
+    with pytest.raises(ValueError, match=r"missing\.csv: no such file or folder"):
+        judged(flight, tmp_path / "missing.csv", root=tmp_path)
