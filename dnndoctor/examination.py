@@ -135,16 +135,26 @@ def examine_logs(paths: Sequence[Path], settings: Settings) -> Diagnosis:
 def _examine_flight(flown: Sequence[Launch], paths: Sequence[Path], settings: Settings) -> Diagnosis:
     """The newest run that was recorded, all of its ranks together, with the checkpoints that lie there."""
     from dnndoctor.postmortem.kept import dated, in_order
+    from dnndoctor.postmortem.log import Unreadable
     from dnndoctor.postmortem.record import checkpoint_facts
     from dnndoctor.postmortem.search import checkpoints_at
     from dnndoctor.postmortem.weights.ask import weights_of
 
+    missing = next((each for each in paths if not each.exists()), None)
+    if missing is not None:
+        raise Unreadable(f"{missing}: no such file or folder")
     chosen = flown[-1]
     facts = together(chosen)
     notes = [*(facts.get("notes") or chosen.lead.run.get("notes") or ())]
     if len(flown) > 1:
         notes.append(f"{len(flown)} recorded runs were found; the newest, {chosen.lead.path}, is told of")
     kept = in_order(checkpoints_at(paths), "step")
+    told_of = {flight.path.resolve() for launch in flown for flight in launch.flights} | {
+        each.resolve() for each in kept
+    }
+    beside = [str(each) for each in paths if each.is_file() and each.resolve() not in told_of]
+    if beside:
+        notes.append(f"not read, as the recording tells of the whole run: {', '.join(beside)}")
     told, problems = weights_of(kept) if kept else ([], [])
     weights = list(dated(kept, told, "step", float(chosen.lead.run.get("steps") or 0) - 1))
     run, rows = checkpoint_facts(weights)
