@@ -56,8 +56,10 @@ def ended(rows: Rows) -> bool:
 
 def steps_made(rows: Rows) -> int:
     """How many steps were recorded, as far as the points or the recorder's own end tell."""
-    last = max((int(each.step[-1]) for each in rows.points.values() if len(each.step)), default=-1)
-    return max(int(rows.run.get("steps") or 0), last + 1)
+    told = rows.run.get("steps")
+    if told is not None:
+        return int(told)  # what was logged after the last step counts as of the next, which was not made
+    return max((int(each.step[-1]) for each in rows.points.values() if len(each.step)), default=-1) + 1
 
 
 def _run(rows: Rows, course: m.Course, family: str | None) -> m.Run:

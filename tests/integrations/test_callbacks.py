@@ -118,6 +118,7 @@ def test_lightning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert sorted(set(values(found, "learning rate"))) == pytest.approx([0.001, 0.01])
     assert recorder.diagnosis is not None
     assert recorder.diagnosis.run.recording == str(path)
+    assert recorder.diagnosis.run.steps_observed == 32
     assert page.read_text().startswith("<!doctype html>")
     printed = capfd.readouterr()
     assert "dnndoctor" not in printed.out
