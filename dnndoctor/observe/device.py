@@ -72,7 +72,7 @@ def total_bytes() -> int | None:
 
 def host_limit_bytes() -> int | None:
     """What this process may take of the host's memory, in bytes: its control group's limit, or what there is."""
-    found = [_number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory/memory.limit_in_bytes")]
+    found = [_number(each) for each in _limits(_control_group())]
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             found.append(next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemTotal")))
@@ -80,6 +80,24 @@ def host_limit_bytes() -> int | None:
         pass
     known = [each for each in found if each is not None]
     return min(known, default=None)
+
+
+def _control_group() -> str:
+    """The group of this process below the root that it sees, as batch systems and services set it up: "/a/b"."""
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8") as file:
+            lines = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        return "/"
+    return next((path for _, kinds, path in lines if not kinds or "memory" in kinds.split(",")), "/")
+
+
+def _limits(group: str) -> list[str]:
+    """Files with the limits of the group and of all those around it, in both versions of control groups."""
+    steps = [each for each in group.split("/") if each not in ("", "..")]
+    around = ["/".join(["", *steps[:count]]) for count in range(len(steps) + 1)]
+    new = [f"/sys/fs/cgroup{each}/memory.max" for each in around]
+    return new + [f"/sys/fs/cgroup/memory{each}/memory.limit_in_bytes" for each in around]
 
 
 def _number(path: str) -> int | None:

@@ -1,12 +1,15 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
-from dnndoctor.measurements import MixedPrecision, Run
+from dnndoctor.measurements import MixedPrecision, Run, TrainingLoop
 from dnndoctor.rule import rule
+from dnndoctor.rules.hardware.places import largest_model
 
 
 @rule("HWR103", Severity.INFO, practice="hardware")
-def mixed_precision_unused(run: Run, precision: MixedPrecision | None, *, gain: float = 1.2) -> Iterator[Finding]:
+def mixed_precision_unused(
+    run: Run, precision: MixedPrecision | None, loop: TrainingLoop | None, *, gain: float = 1.2
+) -> Iterator[Finding]:
     """The accelerator multiplies in full precision, though mixed precision is measured to be faster.
 
     What it measures
@@ -40,6 +43,7 @@ def mixed_precision_unused(run: Run, precision: MixedPrecision | None, *, gain: 
         return
     yield Finding(
         f"forward and backward are {faster:.1f} times as fast in {precision.kind} as in the full precision they run in",
+        location=largest_model(loop),
         evidence=(Evidence("pass", precision.seconds, precision.mixed_seconds, "s"),),
         fix=Fix(
             "train in mixed precision",

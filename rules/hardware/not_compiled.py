@@ -1,12 +1,13 @@
 from collections.abc import Iterator
 
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
-from dnndoctor.measurements import Compilation
+from dnndoctor.measurements import Compilation, TrainingLoop
 from dnndoctor.rule import rule
+from dnndoctor.rules.hardware.places import largest_model
 
 
 @rule("HWR105", Severity.INFO, practice="hardware")
-def not_compiled(compilation: Compilation, *, gain: float = 1.3) -> Iterator[Finding]:
+def not_compiled(compilation: Compilation, loop: TrainingLoop | None, *, gain: float = 1.3) -> Iterator[Finding]:
     """The model is measured to be clearly faster when it is compiled.
 
     What it measures
@@ -34,6 +35,7 @@ def not_compiled(compilation: Compilation, *, gain: float = 1.3) -> Iterator[Fin
     yield Finding(
         f"forward and backward are {faster:.1f} times as fast compiled; compiling took "
         f"{compilation.compile_seconds or 0:.0f} s",
+        location=largest_model(loop),
         evidence=(Evidence("pass", compilation.seconds, compilation.compiled_seconds, "s"),),
         fix=Fix(
             "compile the model",

@@ -102,3 +102,8 @@ def test_families_whose_loss_has_another_floor(family: str) -> None:
         Run: Run("cpu", None, 50, family=family),
     }
     assert cannot_overfit_one_batch.evaluate(measured).state is State.NOT_APPLICABLE
+
+
+def test_a_batch_whose_loss_began_at_its_floor_tells_nothing() -> None:
+    assert judge(trial(0.9, start=0.9), entropy=1.0, contradicting=32).state is State.NOT_EXAMINED
+    assert judge(trial(2.2, start=np.nan)).state is State.NOT_EXAMINED

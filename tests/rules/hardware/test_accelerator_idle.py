@@ -70,3 +70,7 @@ def test_model_inputs_and_targets_are_moved() -> None:
         Rewrite('{it}.to("cuda")', argument=1, at=loss),
     )
     assert changes(judge(*measured, TrainingData((given, given)))) == ()
+
+
+def test_without_a_known_device_it_is_not_examined() -> None:
+    assert judge(Run("", H100, 50, parameters=2_000_000)).state is State.NOT_EXAMINED

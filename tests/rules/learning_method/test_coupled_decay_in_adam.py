@@ -6,6 +6,7 @@ import pytest
 
 from dnndoctor.changes import Rename, SetArgument
 from dnndoctor.findings import Location, Severity
+from dnndoctor.measurements import Groups, Optimizers
 from dnndoctor.rule import State
 from dnndoctor.rules.learning_method.coupled_decay_in_adam import coupled_decay_in_adam as rule
 from tests.literals import an_optimizer, judged, the_groups
@@ -43,3 +44,9 @@ def test_the_twin_takes_over_with_a_decay_of_its_own() -> None:
     assert isinstance(switch, SetArgument)
     assert switch.name == "decoupled_weight_decay"
     assert changes(judged(rule, the_groups(decay=1e-4), an_optimizer("Adamax", 1e-3))) == ()
+
+
+def test_an_optimizer_that_is_built_anew_for_each_trial_is_told_once() -> None:
+    one, held = an_optimizer("Adam", 1e-3), the_groups(decay=1e-4)
+    again, groups = Optimizers(one.all * 3), Groups(held.optimizers * 3)
+    assert len(judged(rule, groups, again).findings) == 1

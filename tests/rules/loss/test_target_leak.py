@@ -35,3 +35,7 @@ def test_sound_and_not_applicable() -> None:
     assert judge(target_leak, scan(samples(input_shape=(3, 8, 8)))).state is State.NOT_APPLICABLE
     run = Run(device="cpu", accelerator=None, steps=50, family="gan")
     assert judge(target_leak, scan(samples(leak=LEAK)), run).state is State.NOT_APPLICABLE
+
+
+def test_a_set_of_which_no_sample_was_read_is_not_examined() -> None:
+    assert judge(target_leak, scan(samples(scanned=0))).state is State.NOT_EXAMINED

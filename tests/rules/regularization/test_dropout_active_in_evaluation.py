@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,3 +135,9 @@ def test_the_mode_reaches_a_loose_dropout() -> None:
     assert isinstance(change, Rewrite)
     assert change.template == "torch.nn.functional.dropout({0}, 0.3, self.training)"
     assert "Dropout()" in change.of
+
+
+def test_modes_of_functions_are_not_followed() -> None:
+    nothing = Modes((), mode_layers=False, functional=True)
+    assert judge(nothing).state is State.NOT_EXAMINED
+    assert judge(replace(nothing, functional=False)).state is State.NOT_APPLICABLE

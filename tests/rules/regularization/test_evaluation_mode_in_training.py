@@ -109,3 +109,8 @@ def test_a_few_passes_of_one_place_are_a_look_and_no_training() -> None:
     aside = mode(passes=2, location=ELSEWHERE, eval_location=ELSEWHERE)
     trained = replace(in_training_mode(PASS), passes=40)
     assert judge(Modes((trained, aside), mode_layers=True)).state is State.PASS
+
+
+def test_modes_of_functions_are_not_followed() -> None:
+    assert judge(Modes((), mode_layers=False, functional=True)).state is State.NOT_EXAMINED
+    assert judge(Modes((), mode_layers=False)).state is State.NOT_APPLICABLE

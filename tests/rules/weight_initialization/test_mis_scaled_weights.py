@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -195,3 +196,15 @@ def test_one_line_draws_all_of_them(net: Net) -> None:
     change = only(mis_scaled_weights.evaluate(net([1.0] * 3, [8.0, 37.0, 210.0], weight={"initialized_at": there})))
     assert isinstance(change, Rewrite)
     assert change.at == there
+
+
+def test_weights_that_were_not_seen_at_the_start_are_not_examined(net: Net) -> None:
+    measured = net([1.0, 1.0, 1.0], [8.0, 37.0, 210.0])
+    later = tuple(replace(each, drawn=False) for each in measured[Weights].parameters)
+    assert state(measured | {Weights: Weights(later)}) is State.NOT_EXAMINED
+
+
+def test_without_a_signal_through_the_layers_off_weights_are_not_examined(net: Net) -> None:
+    unseen = net([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
+    assert state(unseen) is State.NOT_EXAMINED
+    assert state(net([DEFAULT, DEFAULT, DEFAULT], [0.0, 0.0, 0.0])) is State.PASS

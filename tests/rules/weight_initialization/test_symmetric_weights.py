@@ -108,3 +108,7 @@ def test_else_they_are_drawn_anew_behind_the_model(layer: Make, weight: Make) ->
     assert change.code == "torch.nn.init.xavier_uniform_(model.layers[0].weight)"
     assert changes(symmetric_weights.evaluate(pair | {Optimizers: an_optimizer("updates by hand")})) == ()
     assert changes(symmetric_weights.evaluate(pair)) == ()
+
+
+def test_weights_that_were_not_seen_at_the_start_are_not_examined(layer: Make, weight: Make) -> None:
+    assert state((layer("fc"), weight("fc", drawn=False, **ZERO))) is State.NOT_EXAMINED
