@@ -15,7 +15,7 @@ from torch._compile import _disable_dynamo
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
-from dnndoctor.observe.transforms import transformed
+from dnndoctor.observe.transforms import readable, transformed
 from dnndoctor.recorder.looks import is_compiled
 from dnndoctor.recorder.recorder import Recorder
 from dnndoctor.subject.installed import Installed
@@ -38,6 +38,7 @@ def install(recorder: Recorder) -> Installed:
     installed.hold(register_optimizer_step_post_hook(after))
     _wrap_backward(installed, recorder, steps)
     _wrap_scaler(installed, recorder, steps)
+    _wrap_criteria(installed, recorder, steps)
     _wrap_loaders(installed, recorder)
     os.register_at_fork(after_in_child=steps.leave)
     return installed
@@ -146,8 +147,13 @@ class _Steps:
 
         @functools.wraps(own or nn.Module.__call__)
         def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if not self._recorder.asleep and not torch.compiler.is_compiling():
-                self._called(module, args, kwargs)
+            if not torch.compiler.is_compiling():
+                if torch.is_grad_enabled():
+                    self._recorder.evaluations.trained()
+                elif not module.training:
+                    self._recorder.evaluations.evaluating = True
+                if not self._recorder.asleep:
+                    self._called(module, args, kwargs)
             return own(module, *args, **kwargs) if own else nn.Module.__call__(module, *args, **kwargs)
 
         return call
@@ -220,11 +226,33 @@ def _wrap_scaler(installed: Installed, recorder: Recorder, steps: _Steps) -> Non
     installed.patch(torch.amp.GradScaler, "step", stepped)
 
 
+def _wrap_criteria(installed: Installed, recorder: Recorder, steps: _Steps) -> None:
+    """Loss modules, for what they give in evaluations."""
+
+    @functools.wraps(nn.Module.__call__)
+    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        result = nn.Module.__call__(module, *args, **kwargs)
+        if (
+            recorder.evaluations.evaluating
+            and not torch.is_grad_enabled()
+            and not torch.compiler.is_compiling()
+            and steps.live
+            and isinstance(result, torch.Tensor)
+            and result.numel() == 1
+            and readable(result)
+        ):
+            steps.pay("evaluations", lambda: recorder.evaluated(result))
+        return result
+
+    installed.patch(nn.modules.loss._Loss, "__call__", call)
+
+
 def _wrap_loaders(installed: Installed, recorder: Recorder) -> None:
     following = _BaseDataLoaderIter.__next__
 
     @functools.wraps(following)
     def timed(self: Any) -> Any:
+        recorder.evaluations.data = id(self._dataset)
         if recorder.asleep:
             return following(self)
         began = time.perf_counter()

@@ -18,6 +18,7 @@ from torch.optim.optimizer import Optimizer
 from dnndoctor.recorder import facts
 from dnndoctor.recorder.activations import leaves
 from dnndoctor.recorder.curves import Curves
+from dnndoctor.recorder.evaluations import Evaluations
 from dnndoctor.recorder.look import Look
 from dnndoctor.recorder.looks import Gradients, is_compiled, looks_of
 from dnndoctor.recorder.losses import Losses, mean_of
@@ -63,6 +64,8 @@ class Recorder:
         self._transfer = Transfer()
         self._curves = Curves(store)
         self._losses = Losses()
+        self.evaluations = Evaluations()
+        self._validated = False  # the program tells of its own validation loss
         self._looks: list[tuple[Due, Look]] = []
         self._now: list[tuple[Due, Look]] = []
         self._others: dict[int, tuple[Optimizer, int, int]] = {}  # by id: with the series of its loss and its rate
@@ -123,8 +126,29 @@ class Recorder:
 
     def log(self, name: str, value: float, role: str, step: int | None = None) -> None:
         """A figure that the program gives."""
+        self._validated = self._validated or role == "validation loss"
         at = self.step if step is None else step
         self._curves.given(at, time.perf_counter() - self._began, name, float(value), role)
+
+    def evaluated(self, loss: torch.Tensor) -> None:
+        """The program's criterion gave this in an evaluation."""
+        if not self._validated and self.lead is not None:
+            self.evaluations.take(self.step, time.perf_counter() - self._began, loss)
+
+    def _send_evaluations(self) -> None:
+        for step, moment, name, values in self.evaluations.ended():
+            role = self.evaluations.role(name)
+            known = [each for each in values if not isinstance(each, torch.Tensor)]
+
+            def deliver(
+                figures: list[float],
+                told: tuple[int, float, str, str] = (step, moment, name, role),
+                known: list[float] = known,
+            ) -> None:
+                at, when, which, kind = told
+                self._curves.given(at, when, which, mean_of([*known, *figures]), kind)
+
+            self._transfer.send([each for each in values if isinstance(each, torch.Tensor)], deliver)
 
     def before_step(self, optimizer: Optimizer) -> None:
         """The gradients are there, and the optimizer is about to use them."""
@@ -163,6 +187,7 @@ class Recorder:
             self._send_losses()
         else:
             self._record(now)
+        self._send_evaluations()
         self._prepare()
 
     def _leave_out(self) -> None:
@@ -428,6 +453,7 @@ class Recorder:
     def flush(self) -> None:
         """Make everything until now last."""
         self._shield(self._send_losses)
+        self._shield(self._send_evaluations)
         self._shield(lambda: self._transfer.collect(wait=True))
         self._shield(self.store.flush)
 
@@ -439,6 +465,7 @@ class Recorder:
             return
         self.closed = True
         self._shield(self._send_losses)
+        self._shield(self._send_evaluations)
         self._shield(lambda: self._transfer.collect(wait=True))
         for each in self.listeners:
             self._shield(functools.partial(each.closed, outcome, error))

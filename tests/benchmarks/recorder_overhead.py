@@ -13,6 +13,7 @@ only: a shared machine holds no bound.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -25,7 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 KINDS = ("default", "full", "wandb", "tensorboard")
 MODELS = ("mlp", "conv_net", "transformer")
@@ -89,8 +90,7 @@ def trained(name: str, kind: str, steps: int) -> dict[str, Any]:
     import torch
     from torch.nn import functional
 
-    from tests.benchmarks import observe_overhead as models
-
+    models: Any = importlib.import_module("observe_overhead")  # beside this file
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model, inputs, targets = getattr(models, name)()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 import dnndoctor
 from dnndoctor.recorder.session import Watching
@@ -247,3 +248,45 @@ def test_parameters_that_join_later_are_followed(watched: Any) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert min(told.values["gradient of 2.weight"]) == 3
+
+
+def test_evaluations_between_steps_give_a_validation_loss(watched: Any) -> None:
+    model, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(TensorDataset(X[:64], Y[:64]), batch_size=16)
+    held_out = DataLoader(TensorDataset(X[64:], Y[64:]), batch_size=16)
+    watching, told = watched(model, optimizer)
+    sleeping(watching, 7)
+    expected: dict[str, dict[int, float]] = {"loss of evaluation": {}, "loss of evaluation on training data": {}}
+    for epoch in range(3):
+        model.train()
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = criterion(model(x), y)
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            for name, data in zip(expected, (held_out, loader), strict=True):
+                batches = [float(criterion(model(x), y)) for x, y in data]
+                expected[name][4 * (epoch + 1)] = sum(batches) / len(batches)
+    watching.close()
+    for name, values in expected.items():
+        assert told.values[name] == pytest.approx(values)
+
+
+def test_the_program_s_own_validation_loss_stands_alone(watched: Any) -> None:
+    model, criterion = network(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watching, told = watched(model, optimizer)
+    step = stepping(model, optimizer)
+    for _ in range(3):
+        model.train()
+        step()
+        model.eval()
+        watching.log("val_loss", 1.0)
+        with torch.no_grad():
+            criterion(model(X), Y)
+    watching.close()
+    assert "val_loss" in told.values
+    assert "loss of evaluation" not in told.values
