@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from dnndoctor.recorder.black_box import affordable
 from dnndoctor.recorder.black_box.affordable import EVERYTHING, INDICES, SAMPLES, STREAMS, Affordable
 
 COSTS = {INDICES: 0.0, STREAMS: 10e-6, SAMPLES: 50e-6, EVERYTHING: 150e-6}  # seconds
@@ -13,7 +12,7 @@ COSTS = {INDICES: 0.0, STREAMS: 10e-6, SAMPLES: 50e-6, EVERYTHING: 150e-6}  # se
 def levels(length: float, share: float, monkeypatch: pytest.MonkeyPatch, steps: int = 2000) -> list[int]:
     """Of so many steps of this length in seconds."""
     now = 0.0
-    monkeypatch.setattr(affordable.time, "perf_counter", lambda: now)
+    monkeypatch.setattr("time.perf_counter", lambda: now)
     one, found = Affordable(share), []
     for step in range(steps):
         found.append(one.settle(step))
@@ -38,6 +37,6 @@ def test_a_budget_without_end_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_step_is_settled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(affordable.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr("time.perf_counter", lambda: 0.0)
     one = Affordable(1.0)
     assert [one.settle(0), one.settle(0)] == [EVERYTHING, EVERYTHING]

@@ -208,7 +208,7 @@ def test_a_loss_that_jumps_leaves_the_step_before_it_is_made(tmp_path: Path) -> 
     data = Noisy(0.0)
     data.x = data.x.repeat(12, 1)
     data.y = (data.x[:, 0] > 0).long()
-    data.x[700] *= 1000
+    data.x[700], data.y[700] = 1000 * data.x[700], 1 - data.y[700]
     model = nn.Linear(6, 3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with dnndoctor.watch(model, optimizer, path=tmp_path / "t.dnnrec", overhead=1.0):
