@@ -84,12 +84,14 @@ class Recorder:
         self.named: list[tuple[str, torch.Tensor]] = []
         self.compiled = self._broken = False
         self.on_begin: Callable[[], None] = lambda: None  # before the first step is made
+        self._names: dict[int, str] = {}
         self.stopping = False  # the training is to end at the next border of a step
         self.on_change: Callable[[], Recorder] | None = None  # gives who records the next training of the program
         self._change = False
         self._woken = 0
         self.on_event: Callable[[], None] = lambda: None  # something is written that is to be judged at once
-        self.early: Callable[[Iterable[Any]], None] | None = None  # hears of losses before backward runs on them
+        self.late: Callable[[float, int], None] | None = None  # hears of losses that are not finite as they arrive
+        self.early: Callable[[list[Any], bool], None] | None = None  # hears of losses before backward runs on them
 
     # what the hooks tell
 
@@ -99,11 +101,14 @@ class Recorder:
             self._change = False
             self.on_change().loss(tensors)
             return
-        if self.early is not None:
-            self.early(tensors)
+        broken = False
         for each in tensors:
-            if self._losses.take(each) and not self._broken:
-                self.asleep = min(self.asleep, 1)  # the step that has just broken is told at its end
+            if self._losses.take(each):
+                broken = True
+                if not self._broken:
+                    self.asleep = min(self.asleep, 1)  # the step that has just broken is told at its end
+        if self.early is not None:
+            self.early(self._losses.of_now(), broken)
 
     def scaled(self, before: Any, after: Any) -> None:
         """A loss was scaled up against underflow."""
@@ -317,6 +322,8 @@ class Recorder:
 
     def _not_finite(self, step: int, loss: float) -> None:
         """The next step is looked at in full; the first of all such steps is told at once."""
+        if self.late is not None:
+            self.late(loss, step)
         if not self._broken:
             self._broken = True
             self.wants_more = True
@@ -328,7 +335,9 @@ class Recorder:
         asking = [each.measured for each in self.listeners if isinstance(each, FigureListener)]
         if not asking:
             return
-        names = {number: name for name, number in self._declared.items()}
+        if len(self._names) < len(self._declared):
+            self._names = {number: name for name, number in self._declared.items()}
+        names = self._names
         figures = {names[number]: value for number, value in zip(numbers, values, strict=True) if number in names}
         for each in asking:
             self._shield(functools.partial(each, step, moment, figures))

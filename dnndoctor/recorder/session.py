@@ -51,7 +51,8 @@ class Watching:
         if own:
             self._installed = install(recorder)
             BlackBox(recorder, keep_batches=keep_batches).install(self._installed)
-            recorder.on_event = self._companion.start
+            if ranks()[0] == 0:  # the others see the same, and would say it again
+                recorder.on_event = self._companion.start
             self._companion.attend()
             sys.excepthook = self._raised
             atexit.register(self.close)

@@ -225,6 +225,7 @@ def _running_median(value: Floats, window: int) -> Floats:
     if window < 3:
         return value
     half = window // 2
-    padded = np.pad(value, half, mode="edge")
+    # The last point many times over would make a level of it; the last ones in turn are one.
+    padded = np.pad(np.pad(value, (half, 0), mode="edge"), (0, half), mode="reflect")
     smooth: Floats = np.median(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)
     return smooth

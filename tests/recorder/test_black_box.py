@@ -204,6 +204,24 @@ def test_what_was_changed_in_place_is_not_passed_off_as_the_batch(tmp_path: Path
     assert any("in place" in each for each in box.notes)
 
 
+def test_a_loss_that_jumps_leaves_the_step_before_it_is_made(tmp_path: Path) -> None:
+    data = Noisy(0.0)
+    data.x = data.x.repeat(12, 1)
+    data.y = (data.x[:, 0] > 0).long()
+    data.x[700], data.y[700] = 1000 * data.x[700], 1 - data.y[700]
+    model = nn.Linear(6, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with dnndoctor.watch(model, optimizer, path=tmp_path / "t.dnnrec", overhead=1.0):
+        for batch in DataLoader(TensorDataset(data.x, data.y), batch_size=8):
+            optimizer.zero_grad()
+            torch.autograd.backward(loss_of(model, batch))
+            optimizer.step()
+    box = black_box.load(boxes(tmp_path)[0])
+    assert (box.step, box.exact) == (700 // 8, True)
+    assert "jumps to" in box.reason
+    assert 700 in (box.indices or ())
+
+
 def test_training_without_an_incident_writes_none(tmp_path: Path) -> None:
     _, steps = train(tmp_path, Noisy(0.0))
     assert steps == 24

@@ -62,3 +62,12 @@ def test_what_moved_is_told_in_its_order() -> None:
         ("learning rate", 190),
         ("gradient norm", 195),
     ]
+
+
+@pytest.mark.parametrize("end", [3, 5, 8])
+def test_low_points_at_the_end_are_no_level_that_was_left(end: int) -> None:
+    """A flat, noisy loss that happens to end low: the whole run would seem to lie above its end."""
+    noise = np.random.default_rng(4)
+    value = 2.3 + 0.05 * noise.standard_normal(2000)
+    value[-end:] = 2.15 + 0.01 * np.arange(end)
+    assert not any(each.kind == "risen" for each in turns(a_curve("loss", value)))

@@ -15,7 +15,7 @@ class Affordable:
 
     def __init__(self, share: float) -> None:
         self.spent = 0.0
-        self.level = EVERYTHING
+        self.level = INDICES
         self._share = share
         self._step = -1
         self._at = time.perf_counter()
@@ -30,7 +30,9 @@ class Affordable:
             now = time.perf_counter()
             interval = (now - self._at) / max(step - self._step, 1)
             self._interval = (1 - RECENT) * self._interval + RECENT * interval if self._interval else interval
-            if self.level in self._costs:  # the least: first calls are dear, and waiting for a processor is no cost
+            if (
+                self.spent and self.level in self._costs
+            ):  # the least: first calls are dear, and waiting for a processor is no cost
                 self._costs[self.level] = min(self._costs[self.level], self.spent)
             self.spent, self._at, self._step = 0.0, now, step
             self.level = self._chosen(step)

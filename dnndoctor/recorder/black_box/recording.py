@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,13 +60,14 @@ class BlackBox:
         self._keep = keep_batches
         self._spikes = Spikes()
         self._figures: tuple[int, Mapping[str, float]] = (-1, {})
+        self._broken = False
         self._counts: dict[str, int] = {}
         self._affordable = Affordable(recorder.cadence.overhead * SHARE)
 
     def install(self, installed: Installed) -> None:
         """Follow loaders and losses as well."""
         self.fetches.install(installed)
-        self.recorder.early = self.told
+        self.recorder.early, self.recorder.late = self.told, self._judge_late
         self.recorder.add_listener(self)
         on_termination(self._terminated, installed)
 
@@ -99,11 +100,8 @@ class BlackBox:
         start = time.perf_counter()
         began = meter.enter()
         try:
-            if affordable.level == INDICES:
+            with torch._C.DisableTorchFunction():
                 call(*values)
-            else:
-                with torch._C.DisableTorchFunction():
-                    call(*values)
         except Exception as bug:  # noqa: BLE001 - it is told in the report
             self.recorder.fail(bug)
         meter.leave(began, "black box")
@@ -123,15 +121,16 @@ class BlackBox:
         self.began_at.append(Began(step, taken, samples(inputs), inputs if self._keep else None))
         self._affordable.spent += time.perf_counter() - start
 
-    def told(self, tensors: Iterable[Any]) -> None:
-        """Backward is about to run on these; on a CPU they are known now, and the weights are still as they were."""
-        if self.following is not None:
-            self.pay(self._hear, tensors)
+    def told(self, losses: list[Any], broken: bool) -> None:
+        """Backward is about to run on the last one; on a CPU it is a number, and the weights are still as they were.
 
-    def _hear(self, tensors: Iterable[Any]) -> None:
-        for each in tensors:
-            if isinstance(each, torch.Tensor) and each.is_cpu and each.numel() == 1 and each.is_floating_point():
-                self._judge(float(each.item()), self.recorder.step)
+        ``broken``: one of them is not finite.
+        """
+        level = self.following
+        if level is None or not losses or not isinstance(losses[-1], float):
+            return
+        if broken or level > INDICES:
+            self.pay(self._judge, losses[-1], self.recorder.step)
 
     def measured(self, step: int, _time: float, figures: Mapping[str, float]) -> None:
         """Figures of layers."""
@@ -141,12 +140,17 @@ class BlackBox:
         """A step is made."""
         at, figures = self._figures
         self.steps.append(Stepped(record, figures if at == record.step else {}))
-        if self.on_accelerator:
+        if self.on_accelerator and math.isfinite(record.loss):
             self._judge(record.loss, record.step)
+
+    def _judge_late(self, loss: float, step: int) -> None:
+        """Figures have arrived, and among them a loss that is not finite."""
+        if self.on_accelerator:
+            self._judge(loss, step)
 
     def closed(self, outcome: str, error: BaseException | None) -> None:
         """The end."""
-        self.recorder.early = None
+        self.recorder.early = self.recorder.late = None
         if error is None or isinstance(error, SystemExit):
             return
         if isinstance(error, KeyboardInterrupt):
@@ -168,8 +172,10 @@ class BlackBox:
         return began or any(each.step == now for each in self.fetches.recent)
 
     def _judge(self, loss: float, step: int) -> None:
-        if not math.isfinite(loss):
-            self.write("non-finite", f"the loss is {loss}", step=step, loss=loss)
+        broke, self._broken = self._broken, not math.isfinite(loss)
+        if self._broken:
+            if not broke:  # what follows from weights that are broken tells nothing new
+                self.write("non-finite", f"the loss is {loss}", step=step, loss=loss)
         elif self._spikes.take(loss):
             self.write("spike", f"the loss jumps to {loss:.4g}", step=step, loss=loss)
 
@@ -204,7 +210,6 @@ class BlackBox:
         if not told:
             return path
         recorder.store.event(at, "black box", reason=reason, path=path.name)
-        recorder.store.soon()
         if kind != "end":
             recorder.on_event()
         _say(f"step {at}: {reason}; black box: {path}")

@@ -34,7 +34,10 @@ class Streams(NamedTuple):
         if numpy is not None:
             inner = numpy["state"]
             numpy = {**numpy, "state": {**inner, "key": torch.from_numpy(inner["key"].astype(np.int64))}}
-        return {"torch": self.torch, "devices": self.devices, "numpy": numpy, "python": self.python}
+        python = self.python
+        if python is not None:  # as numbers in a tuple it would take long to write
+            python = (python[0], torch.tensor(python[1], dtype=torch.int64), python[2])
+        return {"torch": self.torch, "devices": self.devices, "numpy": numpy, "python": python}
 
 
 def of_plain(told: dict[str, Any] | None) -> Streams | None:
@@ -45,7 +48,10 @@ def of_plain(told: dict[str, Any] | None) -> Streams | None:
     if numpy is not None:
         inner = numpy["state"]
         numpy = {**numpy, "state": {**inner, "key": inner["key"].numpy().astype(np.uint32)}}
-    return Streams(told["torch"], told["devices"], numpy, told["python"])
+    python = told["python"]
+    if python is not None:
+        python = (python[0], tuple(python[1].tolist()), python[2])
+    return Streams(told["torch"], told["devices"], numpy, python)
 
 
 def started() -> bool:
