@@ -51,7 +51,7 @@ class Watching:
         if own:
             self._installed = install(recorder)
             BlackBox(recorder, keep_batches=keep_batches).install(self._installed)
-            if ranks()[0] == 0:  # the others see the same, and would say it again
+            if rank_and_world()[0] == 0:  # the others see the same, and would say it again
                 recorder.on_event = self._companion.start
             self._companion.attend()
             sys.excepthook = self._raised
