@@ -23,12 +23,12 @@ def program(options: str = "") -> str:
     return WATCHED.replace("{options}", options)
 
 
-def ran(folder: Path, source: str) -> subprocess.CompletedProcess[str]:
+def ran(folder: Path, source: str, **variables: str) -> subprocess.CompletedProcess[str]:
     (folder / "train.py").write_text(source)
     return subprocess.run(
         [sys.executable, "train.py"],
         cwd=folder,
-        env=environment(),
+        env={**environment(), **variables},
         capture_output=True,
         text=True,
         timeout=120,
@@ -59,6 +59,15 @@ def test_a_loss_that_breaks_is_told_and_ends_the_training(tmp_path: Path) -> Non
 def test_a_sound_training_is_told_nothing_of_and_starts_no_companion(tmp_path: Path) -> None:
     done = ran(tmp_path, program() + "steps(200); watching.close(); print(watching._companion._process)")
     assert (done.stdout, done.stderr, done.returncode) == ("None\n", "", 0)
+
+
+@pytest.mark.parametrize(("rank", "told"), [("0", 1), ("1", 0)])
+def test_of_several_ranks_the_first_one_tells(tmp_path: Path, rank: str, told: int) -> None:
+    source = program() + "steps(50); optimizer.param_groups[0]['lr'] = 1e30; steps(50)"
+    done = ran(tmp_path, source, RANK=rank, WORLD_SIZE="2")
+    assert done.returncode == 0, done
+    assert done.stderr.count("NUM101 [error]") == told
+    assert len(list((tmp_path / ".dnndoctor").glob("*.box"))) == 1
 
 
 def test_a_report_is_written_when_it_is_asked_for(tmp_path: Path) -> None:
