@@ -48,7 +48,7 @@ class Store:
     The file is made by ``open``, and what was given before that is written then.
     """
 
-    def __init__(self, path: Path | None = None, *, limit_bytes: int = 200_000_000, flush_seconds: float = 2.0) -> None:
+    def __init__(self, path: Path | None = None, *, limit_bytes: int = 200_000_000, flush_seconds: float = 1.0) -> None:
         self.path = path or Path()
         self.limit_bytes, self.flush_seconds = limit_bytes, flush_seconds
         self.seconds = 0.0

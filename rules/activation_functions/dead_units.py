@@ -54,7 +54,8 @@ def dead_units(
         found = [(site, _dead(site, samples)) for site in sites if _sick(site, samples, share, grown_share, growth)]
     for site, dead, count in worst_by_place(found):
         whole = dead == 1.0
-        what = "no unit" if whole else f"{dead:.0%} of the {site.units} units"
+        units = f"the {site.units} units" if site.units else "the units"  # a flight does not count them
+        what = "no unit" if whole else f"{dead:.0%} of {units}"
         yield Finding(
             f"{what} of {named(site, count)} {'ever' if whole else 'never'} became active: they cannot learn",
             location=site.location,

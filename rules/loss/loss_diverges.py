@@ -2,19 +2,32 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dnndoctor.findings import Evidence, Finding, Fix, NotExamined, Severity
+from dnndoctor.findings import Evidence, Finding, Fix, NotApplicable, NotExamined, Severity
 from dnndoctor.measurements import Course, Curve, Turn
 from dnndoctor.rule import rule
 from dnndoctor.rules.learning_rate.sweep_reading import NO_FALLING_LOSS
 
+PARTS = 10  # of the run after the rise
+
 
 @rule("LOS115", Severity.ERROR, practice="loss", not_for=NO_FALLING_LOSS)
-def loss_diverges(course: Course, *, worse: float = 1.03, fewest: int = 20) -> Iterator[Finding]:
+def loss_diverges(
+    course: Course,
+    *,
+    worse: float = 1.03,
+    fewest: int = 20,
+    falls: float = 0.3,
+    unlearned: float = 0.8,
+    nothing: float = 0.5,
+) -> Iterator[Finding]:
     """The training loss rises for good in the middle of the run.
 
     What it measures
         The logged training loss against the best level that it had reached, in units of its noise; the rise has to last
         to the end of the log. The point named is where it leaves its level, and with it what else moved around then.
+        A loss that falls again after it has risen, and stays well below where the run began, goes on learning, from
+        harder data or for another aim. One that begins at nothing and lies below zero is a surrogate, as of policy
+        gradients, whose level says nothing.
 
     Why it matters
         From there on the run undoes what it had learned.
@@ -30,6 +43,9 @@ def loss_diverges(course: Course, *, worse: float = 1.03, fewest: int = 20) -> I
         Chowdhery et al. 2022, PaLM, section 5.1: going on from a checkpoint before the spike, past its batches.
         worse: 1.03, this project's choice: the level at the end against the best one.
         fewest: 20, this project's choice: points of the log, so that a level is known.
+        falls: 0.3, this project's choice: of what it had risen by, given back by the end.
+        unlearned: 0.8, this project's choice: of the loss at the beginning; from there on all that was learned is lost.
+        nothing: 0.5, this project's choice: the size of the first losses against the spread of those until the rise.
     """
     loss = course.loss
     if loss is None:
@@ -39,7 +55,20 @@ def loss_diverges(course: Course, *, worse: float = 1.03, fewest: int = 20) -> I
     turn = next((each for each in course.turns if each.kind == "risen"), None)
     if turn is None or turn.end <= worse * turn.before:
         return
+    start = float(np.median(loss.value[np.isfinite(loss.value)][: max(len(loss.value) // 50, 5)]))
+    spread = float(np.ptp(np.nanpercentile(loss.value[: turn.at], (10, 90)))) if turn.at else 0.0
+    if turn.before < 0 and abs(start) < nothing * spread and turn.end <= start + spread:
+        raise NotApplicable("the loss begins at nothing and lies below zero: a surrogate, whose level says nothing")
+    if turn.end < unlearned * start and _falls_again(loss, turn, falls):
+        return
     yield _finding(course, loss, turn)
+
+
+def _falls_again(loss: Curve, turn: Turn, falls: float) -> bool:
+    """Whether it gives back a good part of its rise by the end, as a loss does that is still learned from."""
+    after = loss.value[turn.at :]
+    parts = [float(np.median(each)) for each in np.array_split(after[np.isfinite(after)], PARTS) if len(each)]
+    return len(parts) == PARTS and max(parts) - parts[-1] >= falls * (max(parts) - turn.before)
 
 
 def _warms_up(rate: Curve, index: int) -> bool:
