@@ -40,3 +40,14 @@ def test_a_step_is_settled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.perf_counter", lambda: 0.0)
     one = Affordable(1.0)
     assert [one.settle(0), one.settle(0)] == [EVERYTHING, EVERYTHING]
+
+
+def test_what_costs_nothing_is_always_affordable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where no batch comes from a loader, and losses are on an accelerator."""
+    now = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    one, found = Affordable(0.0025), []
+    for step in range(50):
+        found.append(one.settle(step))
+        now += 1e-5
+    assert set(found[10:]) == {EVERYTHING}

@@ -15,6 +15,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import dnndoctor
 from dnndoctor.recorder import black_box
+from dnndoctor.recorder.black_box.affordable import Affordable
+from dnndoctor.recorder.black_box.fetches import Fetches
 from dnndoctor.recorder.black_box.spikes import FEWEST, Spikes
 from dnndoctor.workspace import BadInput
 
@@ -278,3 +280,19 @@ def test_spikes_stand_out_of_noise_and_of_no_fall() -> None:
     assert spikes.take(9.0)
     assert not spikes.take(2.0)
     assert not any(Spikes().take(each) for each in [1.0] * (FEWEST - 1) + [100.0])
+
+
+@pytest.mark.parametrize("level", [0, 3])
+def test_a_bug_of_ours_stays_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: int) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(Fetches, "give", broken)
+    monkeypatch.setattr(Affordable, "_chosen", lambda *_: level)
+    model, optimizer = built()
+    with dnndoctor.watch(model, optimizer, path=tmp_path / "t.dnnrec") as watching:
+        for batch in DataLoader(Noisy(0.0), batch_size=8):
+            optimizer.zero_grad()
+            torch.autograd.backward(loss_of(model, batch))
+            optimizer.step()
+    assert "ours" in (watching.recorder.failure or "")

@@ -20,7 +20,7 @@ class Affordable:
         self._step = -1
         self._at = time.perf_counter()
         self._interval = 0.0
-        self._costs = {STREAMS: math.inf, SAMPLES: math.inf, EVERYTHING: math.inf}
+        self._costs: dict[int, float] = {}  # of the levels that have cost anything
         self._tries = [each for each in (EVERYTHING, SAMPLES, STREAMS) for _ in range(TRIED)]
         self._due = 0
 
@@ -30,10 +30,9 @@ class Affordable:
             now = time.perf_counter()
             interval = (now - self._at) / max(step - self._step, 1)
             self._interval = (1 - RECENT) * self._interval + RECENT * interval if self._interval else interval
-            if (
-                self.spent and self.level in self._costs
-            ):  # the least: first calls are dear, and waiting for a processor is no cost
-                self._costs[self.level] = min(self._costs[self.level], self.spent)
+            if self.spent and self.level > INDICES:
+                # The least: first calls are dear, and waiting for a processor is no cost.
+                self._costs[self.level] = min(self._costs.get(self.level, math.inf), self.spent)
             self.spent, self._at, self._step = 0.0, now, step
             self.level = self._chosen(step)
         return self.level
@@ -43,7 +42,7 @@ class Affordable:
         if self._tries:
             return self._tries.pop(0) if math.isfinite(allowed) else EVERYTHING
         for level in (EVERYTHING, SAMPLES, STREAMS):
-            if self._costs[level] <= allowed:
+            if self._costs.get(level, 0.0) <= allowed:
                 return level
         if step < self._due:
             return INDICES

@@ -36,6 +36,9 @@ class Host(Protocol):
     def pay(self, call: Callable[..., None], *values: Any) -> None:
         """Do it, count what it costs, and let none of our bugs out."""
 
+    def do(self, call: Callable[..., None], *values: Any) -> None:
+        """As ``pay``, for what costs less than to count that."""
+
 
 class Fetched(NamedTuple):
     """One batch; ``step``: that ran as it was given. ``indices``: None where the loader has none to tell.
@@ -68,7 +71,7 @@ class Fetches:
             index = asking(iterator)  # type: ignore[no-untyped-call]
             level = host.following
             if level is not None:
-                (host.pay if level else _do)(self.ask, iterator, index, level)
+                (host.pay if level else host.do)(self.ask, iterator, index, level)
             return index
 
         @functools.wraps(following)
@@ -76,7 +79,7 @@ class Fetches:
             batch = following(iterator)
             level = host.following
             if level is not None:
-                (host.pay if level else _do)(self.give, iterator, batch, level)
+                (host.pay if level else host.do)(self.give, iterator, batch, level)
             return batch
 
         installed.patch(_BaseDataLoaderIter, "_next_index", asked)
@@ -103,11 +106,6 @@ class Fetches:
         self.recent.append(Fetched(self._host.step, known, before, after, taken, batch if self._keep else None))
         if self._keep and len(self.recent) > self._keep:
             self.recent[-1 - self._keep] = self.recent[-1 - self._keep]._replace(batch=None)
-
-
-def _do(call: Callable[..., None], *values: Any) -> None:
-    """What notes indices only costs less than to measure that."""
-    call(*values)
 
 
 def plain_indices(indices: list[Any] | None) -> list[Any] | None:
