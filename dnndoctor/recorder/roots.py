@@ -13,6 +13,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
 
+FOLLOWS = 2  # loads; the first may be of a checkpoint
+
 
 class Known:
     """The modules of the program: those that were noted as they were built, else whatever lives."""
@@ -23,6 +25,8 @@ class Known:
         self.iterated: Location | None = None  # where the loader was built that gives batches
         # What was built while something trained; of optimizers whether they hold just that, once somebody has asked.
         self.late: MutableMapping[Any, bool | None] = WeakIdKeyDictionary()
+        # Loads, while something trained, of weights into modules; copies of what is trained are loaded again and again.
+        self.loads: MutableMapping[Any, int] = WeakIdKeyDictionary()
         self._training = False
         self.complete = False  # noting began before the program built any
 
@@ -39,8 +43,15 @@ class Known:
 
     def note_loaded(self, module: nn.Module) -> None:
         """Weights were loaded into it."""
+        if self._training:
+            self.loads[module] = self.loads.get(module, 0) + 1
         for each in module.modules():
             self.loaded[each] = None
+
+    def follows(self, trained: Iterable[nn.Module]) -> bool:
+        """Whether a copy of what is trained, that is not trained itself, takes over its weights time and again."""
+        inside = {id(module) for root in trained for module in root.modules()}
+        return any(count >= FOLLOWS for each, count in self.loads.items() if id(each) not in inside)
 
     def place(self, one: Any) -> Location | None:
         """Where it was built, if that was seen."""

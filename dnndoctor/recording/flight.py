@@ -69,7 +69,7 @@ def _run(rows: Rows, course: m.Course, family: str | None) -> m.Run:
         accelerator=run.get("accelerator"),
         steps=int(course.last_step) + 1,
         pretrained=any(row["facts"].get("loaded") for row in rows["parameter"]),
-        family=family or ("gan" if _in_turn(rows, course) else "supervised"),
+        family=family or _family(rows, course),
         models=tuple(row["class"] for row in rows["module"]),
         parameters=sum(int(np.prod(row["shape"])) for row in rows["parameter"]),
         wall_seconds=run.get("wall_seconds") or 0.0,
@@ -77,6 +77,13 @@ def _run(rows: Rows, course: m.Course, family: str | None) -> m.Run:
         python_version=run.get("python_version") or "",
         whole=True,
     )
+
+
+def _family(rows: Rows, course: m.Course) -> str:
+    """What can be told of the kind of training without a look at its operations."""
+    if _in_turn(rows, course):
+        return "gan"
+    return "reinforcement" if rows.run.get("followed") else "supervised"  # a target network gives the aims
 
 
 def _in_turn(rows: Rows, course: m.Course) -> bool:

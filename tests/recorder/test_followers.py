@@ -1,0 +1,24 @@
+"""A target network, as of a deep Q-learner, takes over the weights that are trained, and has none of its own."""
+
+from torch import nn
+
+from dnndoctor.recorder.roots import Known
+
+
+def test_a_copy_that_is_loaded_time_and_again_follows_what_is_trained() -> None:
+    known, trained, target = Known(), nn.Linear(2, 2), nn.Linear(2, 2)
+    known.note_loaded(target)
+    known.begin_training()
+    known.note_loaded(target)
+    assert not known.follows([trained])
+    known.note_loaded(target)
+    assert known.follows([trained])
+
+
+def test_weights_that_are_put_back_into_the_model_itself_make_no_follower() -> None:
+    known, trained = Known(), nn.Sequential(nn.Linear(2, 2))
+    known.begin_training()
+    for _ in range(3):
+        known.note_loaded(trained)
+        known.note_loaded(trained[0])
+    assert not known.follows([trained])
