@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +18,11 @@ from tests.zygote import Zygote
 
 # Before torch is imported: tensors here are tiny, and two workers with two threads each wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Where the suite was started in the background Ctrl-C is ignored, and it would be by all programs that tests interrupt.
+with contextlib.suppress(ValueError):  # not in the main thread
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Check = Callable[..., dict[str, Any]]
 TIMEOUT = 300.0
