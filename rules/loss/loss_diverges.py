@@ -43,7 +43,7 @@ def loss_diverges(
         Chowdhery et al. 2022, PaLM, section 5.1: going on from a checkpoint before the spike, past its batches.
         worse: 1.03, this project's choice: the level at the end against the best one.
         fewest: 20, this project's choice: points of the log, so that a level is known.
-        falls: 0.3, this project's choice: of what it had risen by, given back by the end.
+        falls: 0.3, this project's choice: of what it had risen by, given back later.
         unlearned: 0.8, this project's choice: of the loss at the beginning; from there on all that was learned is lost.
         nothing: 0.5, this project's choice: the size of the first losses against the spread of those until the rise.
     """
@@ -55,7 +55,7 @@ def loss_diverges(
     turn = next((each for each in course.turns if each.kind == "risen"), None)
     if turn is None or turn.end <= worse * turn.before:
         return
-    start = float(np.median(loss.value[np.isfinite(loss.value)][: max(len(loss.value) // 50, 5)]))
+    start = float(np.median(loss.value[np.isfinite(loss.value)][:5]))
     spread = float(np.ptp(np.nanpercentile(loss.value[: turn.at], (10, 90)))) if turn.at else 0.0
     if turn.before < 0 and abs(start) < nothing * spread and turn.end <= start + spread:
         raise NotApplicable("the loss begins at nothing and lies below zero: a surrogate, whose level says nothing")
@@ -65,10 +65,12 @@ def loss_diverges(
 
 
 def _falls_again(loss: Curve, turn: Turn, falls: float) -> bool:
-    """Whether it gives back a good part of its rise by the end, as a loss does that is still learned from."""
+    """Whether it gives back a good part of its rise at some time, as a loss does that is still learned from."""
     after = loss.value[turn.at :]
     parts = [float(np.median(each)) for each in np.array_split(after[np.isfinite(after)], PARTS) if len(each)]
-    return len(parts) == PARTS and max(parts) - parts[-1] >= falls * (max(parts) - turn.before)
+    peaks = np.maximum.accumulate(parts)
+    rise = np.maximum(peaks - turn.before, 1e-12)
+    return len(parts) == PARTS and bool(((peaks - parts) / rise >= falls).any())
 
 
 def _warms_up(rate: Curve, index: int) -> bool:
