@@ -216,7 +216,7 @@ if __name__ == "__main__":  # python -m tests.recorder.test_store: as many kills
     for number in range(KILLS):
         with tempfile.TemporaryDirectory() as folder:
             rows, moment = _killed(
-                Path(folder, "a.dnnrec"), random.uniform(0, 6), 2.0, (200_000_000, 600_000)[number % 2]
+                Path(folder, "a.dnnrec"), random.uniform(0, 6), 1.0, (200_000_000, 600_000)[number % 2]
             )
             missing.append(moment - max((float(each.value[-1]) for each in rows.points.values()), default=moment))
     print(f"{KILLS} kills, {len(missing)} readable, at most {max(missing):.2f} s missing")
