@@ -21,7 +21,7 @@ from dnndoctor.examination import rediagnose
 from dnndoctor.findings import Finding, Severity
 from dnndoctor.progress import shown
 from dnndoctor.select import Selection
-from dnndoctor.workspace import BadInput, check_writable
+from dnndoctor.workspace import BadInput, check_writable, make_way
 
 if TYPE_CHECKING:
     from dnndoctor.subject.protocol import Ending
@@ -120,8 +120,7 @@ def check(
     settings = settings_with(select, ignore)
     keep = Path(recording) if recording is not None else None
     if keep is not None:
-        check_writable(keep)
-        keep.unlink(missing_ok=True)
+        make_way(keep)
     name = "train_data" if _is_data(train_loader) else "train_loader"
     offer = Offer(model, train_loader, name, val_loader, loss_fn, optimizer, scheduler)
     context = shown(quiet=False) if progress else nullcontext(None)

@@ -23,7 +23,7 @@ from dnndoctor.subject.flight import Flight, Flown
 from dnndoctor.subject.launchers import own_rank
 from dnndoctor.subject.process import signal_in_words
 from dnndoctor.subject.program import Program
-from dnndoctor.workspace import new_recording
+from dnndoctor.workspace import make_way, new_recording
 
 JUDGE_EVERY = 10.0  # seconds at least
 JUDGING_SHARE = 0.01  # of one core, for judging while the training runs
@@ -110,8 +110,7 @@ def run(
     """
     root = Path(settings.root).resolve()
     path = recording or new_recording(root, program.path)
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    make_way(path)
     rank = own_rank()
     quiet = quiet or bool(rank)  # of several ranks the first one speaks
     live = Live(settings, stop_on, quiet)

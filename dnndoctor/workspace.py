@@ -8,8 +8,11 @@ from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
 
+from dnndoctor.recording.schema import APPLICATION_ID
+
 FOLDER = ".dnndoctor"
 SQLITE = b"SQLite format 3\0"
+APPLICATION_AT = 68  # in SQLite's file header: whose database it is
 
 
 class BadInput(ValueError):
@@ -79,8 +82,19 @@ def check_replaceable(path: Path) -> None:
     check_writable(path)
     if path.exists() and path.stat().st_size:
         with path.open("rb") as file:
-            if file.read(len(SQLITE)) != SQLITE:
-                raise BadInput(f"{path}: is no recording, and stays as it is; name another place for one")
+            head = file.read(APPLICATION_AT + 4)
+        if not head.startswith(SQLITE) or head[APPLICATION_AT:] != APPLICATION_ID.to_bytes(4, "big"):
+            raise BadInput(f"{path}: is no recording, and stays as it is; name another place for one")
+
+
+def make_way(path: Path) -> None:
+    """Remove the recording that lies there, with the log that a killed writer left beside it.
+
+    Raises BadInput if none can be written there, or what lies there is none.
+    """
+    check_replaceable(path)
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def check_workspace(root: Path) -> None:

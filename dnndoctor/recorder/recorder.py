@@ -82,7 +82,7 @@ class Recorder:
         self._batch_size = 0
         self.roots: list[nn.Module] = []
         self.named: list[tuple[str, torch.Tensor]] = []
-        self.compiled = self._broken = self._followed = False
+        self.compiled = self._broken = self._targeted = False
         self.on_begin: Callable[[], None] = lambda: None  # before the first step is made
         self._names: dict[int, str] = {}
         self.stopping = False  # the training is to end at the next border of a step
@@ -366,9 +366,9 @@ class Recorder:
         self.asleep = 0 if self._now or self._transfer.under_way else self.cadence.skip(self._plumbing) - 1
         for due, look in self._now:
             self._timed(due, look, look.before_forward)
-        if self.known.loads and not self._followed and self.known.follows(self.roots):
-            self._followed = True
-            self.store.run(followed=True)
+        if self.known.loads and not self._targeted and self.known.has_target_network(self.roots):
+            self._targeted = True
+            self.store.run(target_network=True)
 
     def sleep(self) -> None:
         """One of the steps of which at most the loss is kept."""

@@ -13,7 +13,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from dnndoctor.findings import Location
 
-FOLLOWS = 2  # loads; the first may be of a checkpoint
+LOADS_OF_A_TARGET = 2  # this project's choice: the first may be of a checkpoint
 
 
 class Known:
@@ -48,10 +48,10 @@ class Known:
         for each in module.modules():
             self.loaded[each] = None
 
-    def follows(self, trained: Iterable[nn.Module]) -> bool:
+    def has_target_network(self, trained: Iterable[nn.Module]) -> bool:
         """Whether a copy of what is trained, that is not trained itself, takes over its weights time and again."""
         inside = {id(module) for root in trained for module in root.modules()}
-        return any(count >= FOLLOWS for each, count in self.loads.items() if id(each) not in inside)
+        return any(count >= LOADS_OF_A_TARGET for each, count in self.loads.items() if id(each) not in inside)
 
     def place(self, one: Any) -> Location | None:
         """Where it was built, if that was seen."""

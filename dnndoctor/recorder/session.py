@@ -26,7 +26,7 @@ from dnndoctor.recorder.recorder import Recorder
 from dnndoctor.recorder.step import Listener
 from dnndoctor.recorder.store import Store
 from dnndoctor.subject.launchers import launch_name
-from dnndoctor.workspace import BadInput, check_writable, new_recording
+from dnndoctor.workspace import BadInput, make_way, new_recording
 
 if TYPE_CHECKING:
     from dnndoctor.api import Checked
@@ -152,8 +152,7 @@ def watch(
         return _joined(None if current.examined() else running, listeners)
     rank, world = rank_and_world()
     place = _of_rank(Path(path) if path is not None else None, script, rank if world > 1 else None)
-    check_writable(place)
-    place.unlink(missing_ok=True)
+    make_way(place)
     recorder = Recorder(
         Store(place, limit_bytes=max_bytes), overhead=share, models=models, optimizers=optimizers, listeners=listeners
     )

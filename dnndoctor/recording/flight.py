@@ -83,7 +83,7 @@ def _family(rows: Rows, course: m.Course) -> str:
     """What can be told of the kind of training without a look at its operations."""
     if _in_turn(rows, course):
         return "gan"
-    return "reinforcement" if rows.run.get("followed") else "supervised"  # a target network gives the aims
+    return "reinforcement" if rows.run.get("target_network") else "supervised"
 
 
 def _in_turn(rows: Rows, course: m.Course) -> bool:

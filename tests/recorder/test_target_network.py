@@ -10,15 +10,15 @@ def test_a_copy_that_is_loaded_time_and_again_follows_what_is_trained() -> None:
     known.note_loaded(target)
     known.begin_training()
     known.note_loaded(target)
-    assert not known.follows([trained])
+    assert not known.has_target_network([trained])
     known.note_loaded(target)
-    assert known.follows([trained])
+    assert known.has_target_network([trained])
 
 
-def test_weights_that_are_put_back_into_the_model_itself_make_no_follower() -> None:
+def test_weights_put_back_into_the_model_itself_make_none() -> None:
     known, trained = Known(), nn.Sequential(nn.Linear(2, 2))
     known.begin_training()
     for _ in range(3):
         known.note_loaded(trained)
         known.note_loaded(trained[0])
-    assert not known.follows([trained])
+    assert not known.has_target_network([trained])
