@@ -12,8 +12,8 @@ class Ranks:
     """The ranks of one process group over their first steps; a world of one where a single process trains.
 
     ``wrapped``: DistributedDataParallel or FSDP holds the model. ``sharded``: each rank holds other parameters by
-    design. ``collectives``: exchanges called by hand outside of forward passes,
-    or steps with any. ``steps``: that all ranks had made;
+    design. ``collectives``: exchanges called by hand outside of forward passes, or steps
+    with any. ``steps``: that all ranks had made;
     ``compared_steps`` of them, and the state before the first one, with the parameters compared bit for bit.
     ``started_equal``: all parameters agreed before the first step. ``differing``: names of those that differed at some
     time, from ``first_difference`` on (a step; -1: before the first). ``batches``: steps whose inputs were compared,

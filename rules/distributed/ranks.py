@@ -2,6 +2,7 @@
 
 from dnndoctor.findings import Location, NotApplicable
 from dnndoctor.measurements import Loaders, Ranks, TrainingLoop
+from dnndoctor.rules.places import largest_model
 
 
 def several(ranks: Ranks) -> None:
@@ -12,8 +13,7 @@ def several(ranks: Ranks) -> None:
 
 def model_location(loop: TrainingLoop | None, ranks: Ranks) -> Location | None:
     """Where the model was built that has the most trained parameters."""
-    models = loop.models if loop else ()
-    return max(models, key=lambda each: each.trainable).location if models else ranks.model
+    return largest_model(loop) or ranks.model
 
 
 def data_location(loaders: Loaders | None, ranks: Ranks) -> Location | None:

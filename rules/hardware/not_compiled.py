@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from dnndoctor.findings import Evidence, Finding, Fix, Severity
 from dnndoctor.measurements import Compilation, TrainingLoop
 from dnndoctor.rule import rule
-from dnndoctor.rules.hardware.places import largest_model
+from dnndoctor.rules.places import largest_model
 
 
 @rule("HWR105", Severity.INFO, practice="hardware")

@@ -1,4 +1,4 @@
-"""Where in the script a finding on hardware belongs."""
+"""Where in the script a finding on the model as a whole belongs."""
 
 from dnndoctor.findings import Location
 from dnndoctor.measurements import TrainingLoop
