@@ -82,7 +82,7 @@ class Recorder:
         self._batch_size = 0
         self.roots: list[nn.Module] = []
         self.named: list[tuple[str, torch.Tensor]] = []
-        self.compiled = self._broken = self._targeted = False
+        self.compiled = self._broken = self._targeted = self._sized = False
         self.on_begin: Callable[[], None] = lambda: None  # before the first step is made
         self._names: dict[int, str] = {}
         self.stopping = False  # the training is to end at the next border of a step
@@ -369,6 +369,9 @@ class Recorder:
         if self.known.loads and not self._targeted and self.known.has_target_network(self.roots):
             self._targeted = True
             self.store.run(target_network=True)
+        if self._batch_size and not self._sized:
+            self._sized = True
+            self.store.run(batch_size=self._batch_size)
 
     def sleep(self) -> None:
         """One of the steps of which at most the loss is kept."""

@@ -20,7 +20,7 @@ from dnndoctor.recording.reader import Points, Row, Rows, place
 from dnndoctor.recording.structure import bare_weights
 
 UNTOLD = "the flight recorder does not look at it; dnndoctor check does"
-SAMPLED_ROWS = 64  # of a batch, by one look
+SAMPLED_ROWS = 64  # of a batch, at most, by one look
 REMEMBERED = 32  # looks
 IN_TURN = 0.1  # steps of other optimizers to those of the first, from which on they train against each other
 ZERO_SIDED = {"ReLU": "relu", "ReLU6": "relu6", "Threshold": "threshold"}
@@ -132,15 +132,17 @@ def _activations(rows: Rows) -> m.Activations | Missing:
     classes = {row["facts"]["module"]: row["facts"]["class"] for row in rows["series"] if row["role"] == "activation"}
     if not seen:
         return Missing("no activation was looked at")
+    # Positions of one sample resemble each other: only samples count, and where their number is unknown a look is one.
+    samples = min(int(rows.run.get("batch_size") or 1), SAMPLED_ROWS)
     sites = tuple(
-        m.Activation(name, ZERO_SIDED[classes[name]], None, "hidden", units=0, history=_history(kinds))
+        m.Activation(name, ZERO_SIDED[classes[name]], None, "hidden", units=0, history=_history(kinds, samples))
         for name, kinds in seen.items()
         if classes[name] in ZERO_SIDED and "dead share" in kinds
     )
     return m.Activations(sites)
 
 
-def _history(kinds: dict[str, Points]) -> tuple[m.ActivationStatistics, ...]:
+def _history(kinds: dict[str, Points], rows: int) -> tuple[m.ActivationStatistics, ...]:
     dead = kinds["dead share"]
     mean, std, zero = (_held(kinds[each], dead.step) for each in ("mean", "std", "zero share"))
     return tuple(
@@ -152,7 +154,7 @@ def _history(kinds: dict[str, Points]) -> tuple[m.ActivationStatistics, ...]:
             max_abs=float("nan"),
             zero_share=float(zero[at]),
             dead_share=float(dead.value[at]),
-            pooled=SAMPLED_ROWS * min(at + 1, REMEMBERED),
+            pooled=rows * min(at + 1, REMEMBERED),
         )
         for at, step in enumerate(dead.step)
     )
